@@ -1,0 +1,107 @@
+"""File formats: each turns a file into (row, record) pairs and knows what its columns are called.
+
+| ending (also with .gz)   | record                                   | quotes                        |
+|--------------------------|------------------------------------------|-------------------------------|
+| .csv                     | comma separated fields                   | quoted, unless `quoted=False` |
+| .tsv .tab                | tab separated fields                     | plain text, unless `quoted`   |
+| .jsonl .ndjson           | one JSON object a line                   | -                             |
+| .txt                     | one text a line, no header, one column   | plain text                    |
+
+TSV is unquoted by default because the published data sets are: a `"` in them is text, and a reader that guesses
+swallows rows at the first odd one.
+"""
+
+import csv
+import json
+import sys
+from typing import Iterator
+
+from bert_keras.data.lines import numbered_lines
+from bert_keras.errors import BadInput, where
+
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+JSON_LINES = (".jsonl", ".ndjson")
+PLAIN_TEXT = ".txt"
+
+
+def ending(path: str) -> str:
+    """The file ending that names the format, lower case, `.gz` left out.
+
+    Raises:
+        BadInput: the ending names no format that is read here.
+    """
+    name = str(path).lower().removesuffix(".gz")
+    for known in (*DELIMITERS, *JSON_LINES, PLAIN_TEXT):
+        if name.endswith(known):
+            return known
+    raise BadInput(
+        f"{path}: the file ending names no known format; expected .csv, .tsv, .jsonl or .txt (also with .gz): rename "
+        "or convert the file"
+    )
+
+
+def delimited_rows(path: str, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str]]]:
+    """Yields (row, fields); `row` is the line on which the record starts. Blank lines come as no fields."""
+    return _quoted_rows(path, delimiter) if quoted else _plain_rows(path, delimiter)
+
+
+def _plain_rows(path: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    for row, line in numbered_lines(path):
+        line = line.removesuffix("\n").removesuffix("\r")
+        yield row, line.split(delimiter) if line else []
+
+
+def _quoted_rows(path: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    # The limit is the interpreter's, 128 KiB by default: a text may be longer.
+    csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
+    lines = (line for _, line in numbered_lines(path))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        row = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadInput(f"{where(path, row)}: {_csv_problem(str(error))}") from error
+        yield row, fields
+
+
+def _csv_problem(message: str) -> str:
+    if "new-line" in message:
+        return "a bare carriage return outside quotes; expected lines that end in \\n: convert the line ends"
+    if "unexpected end" in message:
+        return (
+            "a quoted field starts in this row and never ends; expected a closing quote: "
+            "add it, or read the file with quoted=False (--unquoted) if quotes are text"
+        )
+    return (
+        f"the quotes do not fit ({message}); expected quoted fields with inner quotes doubled: "
+        "mend the row, or read the file with quoted=False (--unquoted) if quotes are text"
+    )
+
+
+def json_rows(path: str) -> Iterator[tuple[int, dict]]:
+    """Yields (row, object) of a JSON Lines file; blank lines are left out."""
+    for row, line in numbered_lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", None) or str(error)
+            column = f" at character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+            raise BadInput(f"{where(path, row)}: no JSON ({reason}{column}); expected one JSON object a line") from error
+        if not isinstance(record, dict):
+            raise BadInput(
+                f"{where(path, row)}: the line is no JSON object; expected one JSON object a line, "
+                'such as {"text": "…", "label": "…"}'
+            )
+        yield row, record
+
+
+def text_rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields (row, [text]) of a plain text file, a blank line as no fields."""
+    for row, line in numbered_lines(path):
+        line = line.removesuffix("\n").removesuffix("\r")
+        yield row, [line] if line else []
