@@ -1,0 +1,44 @@
+# Every target makes its environment by itself. STACK=core, VENV=dir and ARGS="..." (for pytest) override.
+STACK ?=
+VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
+ARGS ?=
+BIN = $(VENV)/bin
+
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-export lint lock setup peers ovmsclient
+
+demo: setup
+	$(BIN)/bert-keras demo
+
+test: setup ovmsclient
+	$(BIN)/python -m pytest $(ARGS)
+
+# The library and the server, without TFX.
+test-core: ovmsclient
+	scripts/setup --stack core --venv .venv-core
+	.venv-core/bin/python -m pytest --ignore=tests/pipelines $(ARGS)
+
+# Everything inside a Debian 13 tree, whose glibc is new enough for TFX 1.21. Needs root.
+test-tfx-1.21:
+	scripts/debian13 make test ARGS='$(ARGS)'
+
+bench-sst2: setup peers
+	$(BIN)/python benchmarks/bench_sst2.py
+
+bench-export: setup peers
+	$(BIN)/python benchmarks/bench_export.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+lock:
+	python3 scripts/lock.py
+
+setup:
+	@scripts/setup $(if $(STACK),--stack $(STACK)) --venv $(VENV)
+
+peers:
+	@scripts/setup --stack peers
+
+ovmsclient:
+	@scripts/setup --stack ovmsclient

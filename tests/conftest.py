@@ -1,0 +1,72 @@
+"""What all tests share: a quiet TensorFlow, the folder of real data, and Pythons of other environments."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers are compared with the CPU's
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+import pytest  # noqa: E402 - TensorFlow reads the variables above when a pytest plugin or a test imports it
+
+ROOT = Path(__file__).resolve().parent.parent
+lacking_data = []
+
+
+@pytest.fixture
+def shared_data(request):
+    """pathlib.Path of the real data beside the checkout; skips the test where there is none."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        lacking_data.append(request.node.nodeid)
+        pytest.skip("needs ../shared/data")
+    return folder
+
+
+@pytest.fixture
+def two_cpu_devices():
+    """Names of two logical CPU devices, for strategies that need more than one replica."""
+    return ["CPU:0", "CPU:1"]
+
+
+@pytest.fixture
+def tfx_python():
+    """The Python of `.venv`, for a test on another stack that needs something made by the TFX one."""
+    return python_of(".venv", "make setup")
+
+
+@pytest.fixture
+def core_python():
+    """The Python of `.venv-core`, for a test that takes something over to a later TensorFlow."""
+    return python_of(".venv-core", "make setup STACK=core")
+
+
+@pytest.fixture
+def ovmsclient_python():
+    """The Python of an environment that holds `ovmsclient`, a TensorFlow Serving client from elsewhere."""
+    return python_of(".venv-ovmsclient", "make ovmsclient")
+
+
+def python_of(venv, command):
+    """Path of the Python in this environment of the checkout; BERT_KERAS_<VENV>_PYTHON names another one."""
+    variable = f"BERT_KERAS_{venv.lstrip('.').replace('-', '_').upper()}_PYTHON"
+    python = Path(os.environ.get(variable) or ROOT / venv / "bin" / "python")
+    if not python.exists():
+        pytest.skip(f"needs {venv}: run `{command}`")
+    return python
+
+
+def pytest_collection_finish(session):
+    # TensorFlow takes logical devices only before it starts, so before the first test and not in the fixture.
+    if any("two_cpu_devices" in getattr(item, "fixturenames", ()) for item in session.items):
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if lacking_data:
+        terminalreporter.write_line(f"{len(lacking_data)} tests skipped for lack of ../shared/data:")
+        for name in lacking_data:
+            terminalreporter.write_line(f"  {name}")
