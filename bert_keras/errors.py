@@ -5,7 +5,7 @@ prints that sentence on one line and exits with the number that the class carrie
 """
 
 import difflib
-from typing import Iterable
+from collections.abc import Iterable
 
 
 class BadInput(ValueError):

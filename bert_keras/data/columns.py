@@ -1,6 +1,6 @@
 """Which column of a file plays which role."""
 
-from typing import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bert_keras.errors import BadInput, nearest
 
@@ -50,8 +50,8 @@ def missing(role: str, names: Sequence[str], aliases: Sequence[str], source: str
     """The error for a required role that finds no column: what there is, and how to choose."""
     looked_for = ", ".join((role, *aliases))
     return BadInput(
-        f"{source}: no column for {role!r} (looked for {looked_for}); the columns are {_listed(names)}: choose one with "
-        f"columns={{{role!r}: NAME or NUMBER}} (on the command line --column {role}=NAME)"
+        f"{source}: no column for {role!r} (looked for {looked_for}); the columns are {_listed(names)}: choose one "
+        f"with columns={{{role!r}: NAME or NUMBER}} (on the command line --column {role}=NAME)"
     )
 
 

@@ -14,7 +14,7 @@ swallows rows at the first odd one.
 import csv
 import json
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 from bert_keras.data.lines import numbered_lines
 from bert_keras.errors import BadInput, where
@@ -91,7 +91,9 @@ def json_rows(path: str) -> Iterator[tuple[int, dict]]:
         except (ValueError, RecursionError) as error:
             reason = getattr(error, "msg", None) or str(error)
             column = f" at character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise BadInput(f"{where(path, row)}: no JSON ({reason}{column}); expected one JSON object a line") from error
+            raise BadInput(
+                f"{where(path, row)}: no JSON ({reason}{column}); expected one JSON object a line"
+            ) from error
         if not isinstance(record, dict):
             raise BadInput(
                 f"{where(path, row)}: the line is no JSON object; expected one JSON object a line, "

@@ -1,15 +1,17 @@
 """Labels as files hold them (names, numbers, lists) to labels as models hold them (ids, many-hot rows, values)."""
 
 import math
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from bert_keras.data.records import Records
-from bert_keras.errors import BadInput, nearest
+from bert_keras.errors import BadInput, nearest, where
 
 PROBLEMS = ("binary", "multiclass", "multilabel", "regression")
 _ROLE = "label"
+_LARGEST = float(np.finfo("float32").max)
 
 
 def describe_labels(records: Records, problem: str | None = None, separator: str | None = None) -> dict[str, Any]:
@@ -44,13 +46,13 @@ def describe_labels(records: Records, problem: str | None = None, separator: str
         raise _one_class(records, labels[0], "label")
     if problem == "binary" and len(labels) > 2:
         raise BadInput(
-            f"{records.source}, field {_field(records)!r}: {len(labels)} different labels ({_listed(labels)}); expected 2 "
-            "for problem=binary: use problem=multiclass or mend the labels"
+            f"{_column(records)}: {len(labels)} different labels ({_listed(labels)}); expected 2 for "
+            "problem=binary: use problem=multiclass or mend the labels"
         )
     if len(labels) > max(100, len(records) // 2):
         raise BadInput(
-            f"{records.source}, field {_field(records)!r}: {len(labels)} different labels in {len(records)} rows; expected "
-            "few names that repeat: choose another column, or problem=regression for numbers"
+            f"{_column(records)}: {len(labels)} different labels in {len(records)} rows; expected few names "
+            "that repeat: choose another column, or problem=regression for numbers"
         )
     return {"problem": problem, "labels": labels}
 
@@ -94,7 +96,7 @@ def regression_values(records: Records) -> np.ndarray:
     for index, value in enumerate(values):
         number = _number(value)
         # float32 is what the model sees: a number beyond its range is infinite to it.
-        if number is None or not math.isfinite(number) or abs(number) > np.finfo("float32").max:
+        if number is None or not math.isfinite(number) or abs(number) > _LARGEST:
             raise BadInput(f"{records.place(index, _ROLE)}: {_quoted(value)}; expected a finite number for regression")
         out[index] = number
     return out
@@ -130,7 +132,10 @@ def label_name(value: Any) -> str | None:
 
 def _present(records: Records, blank_is_fine: bool = False) -> list:
     if records.targets is None:
-        raise BadInput(f"{records.source}: there is no column of labels; expected one: choose it with --column label=NAME")
+        raise BadInput(
+            f"{records.source}: there is no column of labels; expected one: choose it with columns={{'label': NAME}} "
+            "(on the command line --column label=NAME)"
+        )
     if not len(records):
         raise BadInput(f"{records.source}: there are no rows; expected at least one")
     for index, value in enumerate(records.targets):
@@ -190,13 +195,13 @@ def _in_order(names: set[str]) -> list[str]:
 
 def _one_class(records: Records, name: str, what: str) -> BadInput:
     return BadInput(
-        f"{records.source}, field {_field(records)!r}: all {len(records)} rows have the same {what} ({name}); expected at "
+        f"{_column(records)}: all {len(records)} rows have the same {what} ({name}); expected at "
         "least two different ones to learn from: add rows of another"
     )
 
 
-def _field(records: Records) -> str:
-    return records.fields.get(_ROLE, _ROLE)
+def _column(records: Records) -> str:
+    return where(records.source, field=records.fields.get(_ROLE, _ROLE))
 
 
 def _quoted(value: Any) -> str:

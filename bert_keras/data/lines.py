@@ -5,7 +5,8 @@ import gzip
 import io
 import os
 import zlib
-from typing import BinaryIO, Iterator
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from bert_keras.errors import BadInput, where
 
@@ -21,8 +22,8 @@ _NOT_TEXT = {
 def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line with its line end) of a UTF-8 file, gzipped or not.
 
-    Lines end at "\\n" only, so that a row number is what an editor shows. A byte order mark is dropped. Whether the file
-    is gzipped is told by its first bytes, not by its name.
+    Lines end at "\\n" only, so that a row number is what an editor shows. A byte order mark is dropped. Whether the
+    file is gzipped is told by its first bytes, not by its name.
 
     Raises:
         BadInput: the file is missing, a directory, unreadable, a broken gzip, not UTF-8, or holds NUL bytes.

@@ -9,7 +9,7 @@ quotes are treated.
 
 import itertools
 import os
-from typing import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bert_keras.data import columns as choosing
 from bert_keras.data import formats

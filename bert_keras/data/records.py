@@ -60,7 +60,7 @@ def text_problem(value: Any) -> str | None:
         try:
             value.encode("utf-8")
         except UnicodeEncodeError:
-            return "the text holds half a surrogate pair (\\ud800 to \\udfff); expected whole characters: mend the escape"
+            return "the text holds half a surrogate pair (\\ud800 to \\udfff); expected whole characters: mend it"
     return None
 
 
