@@ -1,0 +1,20 @@
+"""The encoder's layers, written in `keras.ops` alone: they run under any Keras backend."""
+
+from bert_keras.layers.attention import SelfAttention
+from bert_keras.layers.embeddings import BertEmbeddings
+from bert_keras.layers.encoder_block import EncoderBlock
+from bert_keras.layers.linear import Linear
+from bert_keras.layers.masks import AttentionBias, PackedPositions
+from bert_keras.layers.normalization import LayerNorm
+from bert_keras.layers.pooler import Pooler
+
+__all__ = [
+    "AttentionBias",
+    "BertEmbeddings",
+    "EncoderBlock",
+    "LayerNorm",
+    "Linear",
+    "PackedPositions",
+    "Pooler",
+    "SelfAttention",
+]
