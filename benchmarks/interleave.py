@@ -1,8 +1,8 @@
 """Runs two programs side by side, one at a time: what shared-machine noise cannot tilt.
 
-A timing taken now and another ten minutes later compare the machine's mood as much as the programs. Here each contestant
-is a worker process; the coordinator gives one of them the turn, waits for its answer, then gives the turn to the next.
-Only one works at a time, each counts only its own working time, and both see the same weather.
+A timing taken now and another ten minutes later compare the machine's mood as much as the programs. Here each
+contestant is a worker process; the coordinator gives one of them the turn, waits for its answer, then gives the turn to
+the next. Only one works at a time, each counts only its own working time, and both see the same weather.
 
 The coordinator's side is `Worker` and `take_turns`, the worker's side is `Channel`. Messages are JSON objects, one a
 line, over two pipes of their own, so that a worker may print what it likes. Standard library only: a worker runs under

@@ -1,8 +1,9 @@
 """The peer of bench_sst2: HF transformers on PyTorch, fine-tuned by a plain loop written as its users are advised to.
 
-Runs under the peers' Python (torch, transformers, numpy), driven by `bench_sst2.py`. Sentences are tokenized once, by the
-Rust tokenizer; every batch is padded to its own longest row; attention is SDPA; AdamW is the fused one, without weight
-decay on biases and LayerNorm; linear warm-up over a tenth of the steps, then linear decay; gradients clipped to norm 1.
+Runs under the peers' Python (torch, transformers, numpy), driven by `bench_sst2.py`. Sentences are tokenized once, by
+the Rust tokenizer; every batch is padded to its own longest row; attention is SDPA; AdamW is the fused one, without
+weight decay on biases and LayerNorm; linear warm-up over a tenth of the steps, then linear decay; gradients clipped to
+norm 1.
 """
 
 import pathlib

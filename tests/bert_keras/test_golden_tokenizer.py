@@ -1,4 +1,7 @@
-"""The tokenizer beside Hugging Face's fast one: ids, character offsets, packed pairs. See tests/golden/make_tokenizer.py."""
+"""The tokenizer beside Hugging Face's fast one: ids, character offsets, packed pairs.
+
+The golden files are made by tests/golden/make_tokenizer.py.
+"""
 
 import functools
 import hashlib

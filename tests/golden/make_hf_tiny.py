@@ -15,7 +15,9 @@ import transformers
 
 HERE = pathlib.Path(__file__).parent
 ACTIVATIONS = ("gelu", "gelu_new", "relu")
-WORDS = "the a film movie plot actor was is not very good bad fun dull great poor sad long short i we loved hated it and but"
+WORDS = (
+    "the a film movie plot actor was is not very good bad fun dull great poor sad long short i we loved hated it and"
+)
 PIECES = "##s ##ed ##ing ##ly un ##able"
 VOCABULARY = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS.split(), *PIECES.split(), *".,!?'-", *"bcdefghjklmnopqrs",

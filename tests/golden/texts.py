@@ -198,7 +198,7 @@ PAIRS = [
     ("A short one.", "Another short one."),
     ("One.", "The second half of this pair is a good deal longer than the first half is, by any measure."),
     ("The first half of this pair is a good deal longer than the second half is, by any measure.", "Two."),
-    ("Both halves of this pair are long enough to be cut.", "Both of these halves are equally long, up to a word or so."),
+    ("Both halves of this pair are long enough to be cut.", "Both of these halves are equally long, nearly."),
     ("one two three four five six seven", "one two three four five six seven"),
     ("one two three four five six", "one two three four five six"),
     ("one two three four five six seven eight", "one two three four five six seven"),
