@@ -114,7 +114,7 @@ def run(command: List[str], what: str, venv: Path, total: int = 0) -> None:
     ) as process:  # fmt: skip
         for line in process.stdout:
             tail = [*tail[-14:], line.rstrip()]
-            if total and line.startswith("Collecting "):
+            if total and line.startswith(("Collecting ", "Processing ")):
                 fetched += 1
                 show_progress(fetched, total)
             elif total and line.startswith("Installing collected"):

@@ -22,13 +22,15 @@ class Cutoff(NamedTuple):
     """Nothing published after `newest` goes into the lock, so that it can be made again."""
 
     newest: str
+    later: tuple = ()  # packages that may be as new as LATER
     platform: str = "x86_64-manylinux_2_28"
     drop: tuple = ()  # name prefixes left out
 
 
+LATER = "2026-01-20"
 CUTOFFS = {
-    # Releases of google-cloud packages after January 2026 warn about Python 3.10 at every import.
-    "tfx-1.16": Cutoff("2026-01-20"),
+    # The Google client packages of autumn 2025 and later warn about Python 3.10, fifteen times at each import of TFX.
+    "tfx-1.16": Cutoff("2025-08-15", later=("keras", "keras-nlp", "keras-hub", "kagglehub", "kagglesdk", "pytest", "ruff")),
     "tfx-1.21": Cutoff("2026-11-15", platform="x86_64-manylinux_2_39"),
     "core": Cutoff("2026-11-15"),
     # The peers run on the CPU build of torch, which needs none of what the CUDA build asks for.
@@ -55,6 +57,8 @@ def lock_text(uv, name):
     oldest, *others = sorted(stack.pythons)
     form = ["--python-platform", cutoff.platform, *(["--generate-hashes"] if stack.has_hashes else [])]
     options = [*form, "--exclude-newer", cutoff.newest]
+    for package in cutoff.later:
+        options += ["--exclude-newer-package", f"{package}={LATER}"]
     pins = compile_pins(uv, name, [*options, "--python-version", dotted(oldest)])
     if stack.has_weights:
         newest = ["--exclude-newer", WEIGHTS_NEWEST]
@@ -65,7 +69,7 @@ def lock_text(uv, name):
         check_covers(uv, name, options, version, entries)
     header = (
         f"# Made by `make lock` from {name}.in: Python {', '.join(map(dotted, sorted(stack.pythons)))}; "
-        f"nothing published after {cutoff.newest}.\n# Complete: install it without dependency resolution (pip --no-deps).\n"
+        f"cut-off {cutoff.newest}.\n# Complete: install it without dependency resolution (pip --no-deps).\n"
     )
     return header + "".join(entries[key] for key in sorted(entries))
 
