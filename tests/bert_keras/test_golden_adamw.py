@@ -54,11 +54,11 @@ def trajectory(golden):
 
 
 def test_kernels_follow_torchs_trajectory(trajectory, golden):
-    np.testing.assert_allclose(trajectory[0], golden["kernels"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(trajectory[0], golden["kernels"], rtol=0, atol=2e-5)
 
 
 def test_biases_follow_torchs_trajectory_without_weight_decay(trajectory, golden):
-    np.testing.assert_allclose(trajectory[1], golden["biases"], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(trajectory[1], golden["biases"], rtol=0, atol=2e-5)
 
 
 def test_from_the_end_of_the_warm_up_on_rates_equal_transformers_linear_schedule(golden):
