@@ -1,0 +1,81 @@
+"""Texts in, one plain answer per text out: what a command line wants."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from serving.client.client import Client
+from serving.client.errors import InvalidInput
+from serving.client.signatures import pick
+
+_BATCH = 64
+
+
+def query(
+    target: str,
+    model: str,
+    texts: Sequence[str],
+    text_pairs: Sequence[str] | None = None,
+    *,
+    version: int | None = None,
+    signature: str | None = None,
+    timeout: float = 30.0,
+) -> list[dict]:
+    """One JSON-able dict per text, made of the model's named outputs and nothing else.
+
+    An output with one row per text is cut by rows; any other output is given whole to every text.
+
+    Args:
+        target: "host:port" of the server.
+        texts, text_pairs: texts, and second texts for a model that takes two.
+
+    Raises a `serving.client.ServingError` of a fitting type.
+    """
+    answers: list[dict] = []
+    with Client(target, model, version=version, signature=signature, timeout=timeout) as client:
+        names = _input_names(client, text_pairs is not None)
+        if text_pairs is not None and len(text_pairs) != len(texts):
+            raise InvalidInput(f"{len(texts)} texts but {len(text_pairs)} second texts: expected one for each")
+        columns = [list(texts)] + ([list(text_pairs)] if text_pairs is not None else [])
+        for start in range(0, len(texts), _BATCH):
+            batch = {name: column[start : start + _BATCH] for name, column in zip(names, columns)}
+            answers += _rows(client.predict(batch), len(batch[names[0]]))
+    return answers
+
+
+def _input_names(client: Client, pairs: bool) -> list[str]:
+    """The text inputs in the order (text, second text)."""
+    found = pick(client.metadata(), client.signature, f"server {client.target}, model {client.model}")
+    names = sorted(found.text_inputs, key=lambda name: (name.endswith("pair"), name))
+    required = [name for name in found.inputs if name not in found.optional]
+    wanted = 2 if pairs else 1
+    if len(names) < wanted or not set(required) <= set(names[:wanted]):
+        expected = "; ".join(f"{name}: {spec}" for name, spec in found.inputs.items())
+        given = "pairs of texts" if pairs else "single texts"
+        raise InvalidInput(
+            f"signature {found.name!r} of model {client.model} does not take {given}; it expects {expected}"
+        )
+    return names[:wanted]
+
+
+def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict]:
+    plain = {name: (array.ndim > 0 and len(array) == count, _plain(array)) for name, array in outputs.items()}
+    return [
+        {name: value[row] if per_row else value for name, (per_row, value) in sorted(plain.items())}
+        for row in range(count)
+    ]
+
+
+def _plain(array: np.ndarray):
+    if array.dtype == object:
+        array = np.vectorize(_as_text, otypes=[object])(array) if array.size else array
+    elif array.dtype.kind not in "biuf":
+        array = array.astype(np.float32)
+    if array.dtype == np.float32:
+        # Digits that float32 does not have are noise: 0.98, not 0.9800000190734863.
+        return np.vectorize(lambda value: float(str(value)), otypes=[object])(array).tolist() if array.size else []
+    return array.tolist()
+
+
+def _as_text(value) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,5 @@
+import sys
+
+from serving.server.app import main
+
+sys.exit(main())

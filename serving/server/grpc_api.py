@@ -1,0 +1,116 @@
+"""The gRPC transport: tensorflow.serving.PredictionService and ModelService over the calls of ServerCore."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from serving.protos import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+from serving.server.core import ServerCore
+from serving.server.status import ServingError, unexpected
+
+log = logging.getLogger(__name__)
+
+_MAX_MESSAGE = 2**31 - 1
+_MAX_DETAILS = 1024
+_CUT = "...TRUNCATED"
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# Method -> request class, name of the call in ServerCore.
+_SERVICES = {
+    "tensorflow.serving.PredictionService": {
+        "Predict": (predict_pb2.PredictRequest, "predict"),
+        "Classify": (classification_pb2.ClassificationRequest, "classify"),
+        "Regress": (regression_pb2.RegressionRequest, "regress"),
+        "MultiInference": (inference_pb2.MultiInferenceRequest, "multi_inference"),
+        "GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, "get_model_metadata"),
+    },
+    "tensorflow.serving.ModelService": {
+        "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, "get_model_status"),
+        "HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, "handle_reload_config_request"),
+    },
+}
+
+
+class GrpcServer:
+    """Serves a core. Nothing listens before `start`.
+
+    A pool of threads, not asyncio: the time goes into TensorFlow, which leaves the interpreter's lock, and a thread per
+    running request keeps the calls plain. Measured with half_plus_two, client and server on two cores: see
+    `benchmarks/serving_transport.py`.
+
+    Args:
+        addresses: "host:port" (port 0: any free one, see `ports`) or "unix:/path".
+        arguments: further gRPC channel arguments.
+    """
+
+    def __init__(self, core: ServerCore, addresses: list[str], max_threads: int, arguments: dict | None = None):
+        options = {
+            "grpc.max_receive_message_length": _MAX_MESSAGE,
+            "grpc.max_send_message_length": _MAX_MESSAGE,
+            "grpc.so_reuseport": 0,  # a taken port must be an error, not a second server behind the same port
+            **(arguments or {}),
+        }
+        self._server = grpc.server(ThreadPoolExecutor(max_threads, "grpc"), options=list(options.items()))
+        for service, methods in _SERVICES.items():
+            handlers = {name: _handler(core, *what) for name, what in methods.items()}
+            self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+        self._addresses = addresses
+        self.ports: list[int] = []
+
+    def start(self) -> None:
+        """Opens the ports. Raises OSError when one is taken."""
+        for address in self._addresses:
+            try:
+                port = self._server.add_insecure_port(address)
+            except RuntimeError:
+                port = 0
+            if not port:
+                raise OSError(f"cannot listen for gRPC on {address}")
+            self.ports.append(port)
+        self._server.start()
+
+    def stop(self, grace: float | None) -> None:
+        """Refuses new calls, answers those under way, at most for `grace` seconds."""
+        self._server.stop(grace).wait()
+
+
+def details(message: str) -> str:
+    """The text that goes out: TensorFlow Serving cuts what is longer than 1024 characters."""
+    return message if len(message) <= _MAX_DETAILS else message[:_MAX_DETAILS] + _CUT
+
+
+def _handler(core: ServerCore, request_class, call: str):
+    answer = getattr(core, call)
+
+    def handle(request, context):
+        try:
+            return answer(request, _timeout_ms(context))
+        except ServingError as error:
+            failure = error
+        except Exception as error:
+            log.exception("%s failed", call)
+            failure = unexpected(error)
+        context.abort(_CODES[int(failure.code)], details(failure.message))
+
+    return grpc.unary_unary_rpc_method_handler(
+        handle,
+        request_deserializer=request_class.FromString,
+        response_serializer=lambda response: response.SerializeToString(),
+    )
+
+
+def _timeout_ms(context) -> int | None:
+    remaining = context.time_remaining()
+    # A deadline of years ahead is how some clients say "none"; TensorFlow's field takes it, a 32-bit timer may not.
+    if remaining is None or remaining > 10**7:
+        return None
+    return max(int(remaining * 1000), 1)

@@ -1,0 +1,186 @@
+"""The HTTP transport of REST: HTTP/1.1 with keep-alive, gzip bodies, CORS, a bounded number of running requests."""
+
+import logging
+import socket
+import threading
+import zlib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+from serving.server.rest_routes import API, Routes, error_response
+from serving.server.status import Code, ServingError, invalid
+
+log = logging.getLogger(__name__)
+
+_MAX_BODY = 2**31 - 1
+_IDLE_SECONDS = 120
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+
+
+class RestServer:
+    """Serves `routes`. Nothing listens before `start`.
+
+    Args:
+        host, port: where to listen; port 0 takes any free one, see `port`.
+        max_running: requests that are worked on at the same time; further ones wait.
+    """
+
+    def __init__(self, routes: Routes, host: str, port: int, max_running: int, cors: bool = False):
+        self._address = (host, port)
+        self._routes = routes
+        self._slots = threading.BoundedSemaphore(max_running)
+        self._cors = cors
+        self._running = 0
+        self._idle = threading.Condition()
+        self._http: ThreadingHTTPServer | None = None
+        self.draining = False
+        self.port = port
+
+    def start(self) -> None:
+        """Opens the port. Raises OSError when it is taken."""
+        handler = type("Handler", (_Handler,), {"server_app": self})
+        try:
+            self._http = _Listener(self._address, handler)
+        except OSError as error:
+            where = f"{self._address[0]}:{self._address[1]}"
+            raise OSError(f"cannot listen for HTTP on {where}: {error.strerror}") from None
+        self.port = self._http.server_address[1]
+        threading.Thread(target=self._http.serve_forever, args=(0.1,), name="rest", daemon=True).start()
+
+    def stop(self, grace: float | None) -> None:
+        """Refuses new requests, answers those under way, at most for `grace` seconds."""
+        if not self._http:
+            return
+        self.draining = True
+        self._http.shutdown()
+        self._http.server_close()
+        with self._idle:
+            self._idle.wait_for(lambda: not self._running, grace)
+
+    def answer(self, method: str, path: str, body: bytes, origin: str | None) -> tuple[int, str, dict[str, str]]:
+        headers = {"Content-Type": "application/json"} | (_CORS if self._cors and origin else {})
+        if method == "OPTIONS" and self._cors and origin and origin.startswith(("http://", "https://")):
+            return 200, "", headers
+        with self._slots:
+            return *self._routes.answer(method, path, body), headers
+
+    def begin(self) -> None:
+        with self._idle:
+            self._running += 1
+
+    def end(self) -> None:
+        with self._idle:
+            self._running -= 1
+            self._idle.notify_all()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # idle keep-alive connections are not waited for
+    request_queue_size = 1024
+
+    def __init__(self, address, handler):
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, handler)
+
+    def handle_error(self, request, client_address):
+        log.debug("connection from %s broke off", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "bert-keras-embedded-server"
+    sys_version = ""
+    timeout = _IDLE_SECONDS
+    wbufsize = -1  # head and body leave in one packet
+    disable_nagle_algorithm = True
+    server_app: RestServer
+
+    def _serve(self) -> None:
+        app = self.server_app
+        app.begin()
+        try:
+            status, text, headers = self._respond()
+            self._send(status, text, headers)
+        finally:
+            app.end()
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve
+
+    def _respond(self) -> tuple[int, str, dict[str, str]]:
+        path = urlsplit(self.path).path if not self.path.startswith("//") else self.path
+        as_json = {"Content-Type": "application/json"}
+        if self.server_app.draining:
+            self.close_connection = True
+            return *error_response(ServingError(Code.UNAVAILABLE, "Server is shutting down.")), as_json
+        try:
+            body = self._body()
+        except ServingError as error:
+            self.close_connection = True  # what is left of the body is not read
+            return *error_response(error), as_json
+        if not API.fullmatch(path):
+            return 404, "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>", {
+                "Content-Type": "text/html"
+            }
+        return self.server_app.answer(self.command, path, body, self.headers.get("Origin"))
+
+    def _send(self, status: int, text: str, headers: dict[str, str]) -> None:
+        body = text.encode("utf-8", "surrogateescape")
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            body = self._chunks()
+        else:
+            length = self.headers.get("Content-Length", "0")
+            if not (length.isascii() and length.isdigit()) or int(length) > _MAX_BODY:
+                raise invalid(f"Content-Length is not usable: {length[:32]}")
+            body = self.rfile.read(int(length))
+            if len(body) != int(length):
+                raise invalid("The body is shorter than Content-Length")
+        if self.headers.get("Content-Encoding", "").lower() == "gzip":
+            body = _gunzip(body)
+        return body
+
+    def _chunks(self) -> bytes:
+        body = bytearray()
+        while True:
+            line = self.rfile.readline(1024).split(b";")[0].strip()
+            try:
+                size = int(line, 16)
+            except ValueError:
+                raise invalid("The chunked body is not well formed") from None
+            if size < 0 or len(body) + size > _MAX_BODY:
+                raise invalid("The body is too large")
+            body += self.rfile.read(size)
+            self.rfile.readline(1024)
+            if not size:
+                return bytes(body)
+
+    def log_message(self, format: str, *args) -> None:
+        log.debug(format, *args)
+
+
+def _gunzip(body: bytes) -> bytes:
+    unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = unzip.decompress(body, _MAX_BODY)
+    except zlib.error:
+        raise invalid("Failed to uncompress the gzip body") from None
+    if unzip.unconsumed_tail or not unzip.eof:
+        raise invalid("Failed to uncompress the gzip body")
+    return plain
