@@ -72,7 +72,8 @@ class BertBackbone(keras_nlp.models.Backbone):
 
         # === Functional Model ===
         inputs = {
-            name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "segment_ids", "padding_mask")
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in ("token_ids", "segment_ids", "padding_mask")
         }
         bias = self.attention_bias(inputs["padding_mask"])
         hidden = self.embeddings(inputs["token_ids"], inputs["segment_ids"])
@@ -101,6 +102,22 @@ class BertBackbone(keras_nlp.models.Backbone):
             outputs["attentions"] = attentions
         return outputs
 
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """The encoder of a preset: our names, preset directories (ours or KerasHub's BERT), Hugging Face directories.
+
+        Args:
+            preset: see `bert_keras.presets.find`.
+            load_weights: bool. False starts from random weights.
+            **kwargs: constructor arguments that replace the preset's.
+
+        Raises:
+            BadInput: there is no such preset, or it is broken.
+        """
+        from bert_keras.presets import load_backbone
+
+        return load_backbone(preset, load_weights=load_weights, **kwargs)
+
     def packed(self):
         """This encoder, with the same weights, for rows that hold several short sequences side by side.
 
@@ -110,7 +127,8 @@ class BertBackbone(keras_nlp.models.Backbone):
             `[batch, length, hidden_dim]`, in which every token has seen its own sequence only.
         """
         inputs = {
-            name: keras.Input((None,), dtype="int32", name=name) for name in ("token_ids", "segment_ids", "sequence_ids")
+            name: keras.Input((None,), dtype="int32", name=name)
+            for name in ("token_ids", "segment_ids", "sequence_ids")
         }
         positions = PackedPositions(name="packed_positions")(inputs["sequence_ids"])
         bias = self.attention_bias(inputs["sequence_ids"], sequence_ids=inputs["sequence_ids"])

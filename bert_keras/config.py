@@ -137,14 +137,20 @@ class BertConfig:
             BadInput: another architecture than BERT, relative positions, a decoder, or a missing field.
         """
         if fields.get("model_type") != "bert":
-            raise BadInput(f"{source} has model_type {fields.get('model_type')!r}; only 'bert' checkpoints can be loaded.")
+            raise BadInput(
+                f"{source} has model_type {fields.get('model_type')!r}; only 'bert' checkpoints can be loaded."
+            )
         if fields.get("position_embedding_type", "absolute") != "absolute":
-            raise BadInput(f"{source} has position_embedding_type {fields['position_embedding_type']!r}; expected 'absolute'.")
+            raise BadInput(
+                f"{source} has position_embedding_type {fields['position_embedding_type']!r}; expected 'absolute'."
+            )
         if fields.get("is_decoder"):
             raise BadInput(f"{source} has is_decoder true; only BERT encoders can be loaded.")
         activation = _HF_ACTIVATIONS.get(fields.get("hidden_act", "gelu"))
         if activation is None:
-            raise BadInput(f"{source} has hidden_act {fields['hidden_act']!r}; expected one of {', '.join(_HF_ACTIVATIONS)}.")
+            raise BadInput(
+                f"{source} has hidden_act {fields['hidden_act']!r}; expected one of {', '.join(_HF_ACTIVATIONS)}."
+            )
         try:
             return cls(
                 vocabulary_size=fields["vocab_size"],
@@ -194,7 +200,14 @@ _WHOLE_NUMBERS = (
 
 # Layers and width: Devlin et al. 2019 (base, large) and Turc et al. 2019, table 1 (the smaller ones).
 # Heads are width / 64, the feed-forward layer is 4 x width.
-SIZES = {"tiny": (2, 128), "mini": (4, 256), "small": (4, 512), "medium": (8, 512), "base": (12, 768), "large": (24, 1024)}
+SIZES = {
+    "tiny": (2, 128),
+    "mini": (4, 256),
+    "small": (4, 512),
+    "medium": (8, 512),
+    "base": (12, 768),
+    "large": (24, 1024),
+}
 
 # Lines of the vocabulary files that Google published with the models.
 VOCABULARY_SIZES = {"uncased": 30522, "cased": 28996, "chinese": 21128, "multilingual": 119547}

@@ -35,7 +35,9 @@ class Linear(keras.layers.Layer):
     def __init__(self, units, activation=None, initializer_range=0.02, **kwargs):
         super().__init__(**kwargs)
         if activation not in _ACTIVATIONS:
-            raise ValueError(f"Linear: activation is {activation!r}; expected one of {', '.join(map(str, _ACTIVATIONS))}.")
+            raise ValueError(
+                f"Linear: activation is {activation!r}; expected one of {', '.join(map(str, _ACTIVATIONS))}."
+            )
         self.units = units
         self.activation = activation
         self.initializer_range = initializer_range

@@ -35,7 +35,9 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
     def __init__(self, tokenizer, max_length=128, pair=False, **kwargs):
         super().__init__(**{**kwargs, "dtype": "int32"})
         if max_length < (5 if pair else 3):
-            raise ValueError(f"max_length is {max_length}; expected at least {5 if pair else 3} for special tokens and text.")
+            raise ValueError(
+                f"max_length is {max_length}; expected at least {5 if pair else 3} for special tokens and text."
+            )
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.pair = pair

@@ -9,7 +9,7 @@ import tensorflow_text as tf_text
 
 from bert_keras.errors import BadInput
 from bert_keras.tokenizers.normalize import normalize
-from bert_keras.tokenizers.offsets import characters, character_spans
+from bert_keras.tokenizers.offsets import character_spans, characters
 
 VOCABULARY_FILE = "vocabulary.txt"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -49,6 +49,13 @@ class WordPieceTokenizer(keras_nlp.tokenizers.Tokenizer):
         self.file_assets = [VOCABULARY_FILE]
         if vocabulary is not None:
             self.set_vocabulary(vocabulary)
+
+    @classmethod
+    def from_preset(cls, preset, vocabulary=None):
+        """The tokenizer of a preset; see `bert_keras.presets.find`. Raises `BadInput`."""
+        from bert_keras.presets import load_tokenizer
+
+        return load_tokenizer(preset, vocabulary)
 
     def set_vocabulary(self, vocabulary):
         """Takes a vocabulary: a path or a list of pieces. Raises `BadInput`."""

@@ -1,0 +1,1 @@
+"""Weights from elsewhere: Hugging Face safetensors and KerasHub presets."""

@@ -1,0 +1,199 @@
+"""Hugging Face BERT directories: `config.json`, `model.safetensors`, a vocabulary."""
+
+import dataclasses
+import json
+import os
+import re
+
+import numpy as np
+import safetensors
+
+from bert_keras.config import BertConfig
+from bert_keras.errors import BadInput
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+
+_EMBEDDINGS = {
+    "embeddings.word_embeddings.weight": "embeddings/token_embeddings",
+    "embeddings.token_type_embeddings.weight": "embeddings/segment_embeddings",
+    "embeddings.position_embeddings.weight": "embeddings/position_embeddings",
+}
+_LINEAR = {
+    "attention.output.dense": "attention/output_dense",
+    "intermediate.dense": "intermediate",
+    "output.dense": "output_dense",
+}
+_NORMS = {"attention.output.LayerNorm": "attention_norm", "output.LayerNorm": "feedforward_norm"}
+
+
+@dataclasses.dataclass(frozen=True)
+class HuggingFaceCheckpoint:
+    """What a Hugging Face directory says about a model, weights left aside.
+
+    Attributes:
+        path: the directory.
+        config: the encoder's `BertConfig`.
+        vocabulary: list of pieces.
+        lowercase, strip_accents: as `WordPieceTokenizer` takes them.
+        labels: names of a sequence classification head's classes, or None where the directory has no such head.
+        problem: "multilabel" or "regression" where the head says so, else None.
+    """
+
+    path: str
+    config: BertConfig
+    vocabulary: list
+    lowercase: bool
+    strip_accents: bool | None
+    labels: list | None
+    problem: str | None
+
+
+def read_checkpoint(path):
+    """Reads everything but the weights. Raises `BadInput` when a file is missing or unfit."""
+    fields = _read_json(os.path.join(path, CONFIG_FILE))
+    config = BertConfig.from_hf(fields, os.path.join(path, CONFIG_FILE))
+    tokenizer = {**_normalizer(path), **_tokenizer_config(path)}
+    has_head = any("ForSequenceClassification" in name for name in fields.get("architectures") or [])
+    names = fields.get("id2label") or {}
+    labels = [names[key] for key in sorted(names, key=int)] if has_head else None
+    problems = {"multi_label_classification": "multilabel", "regression": "regression"}
+    return HuggingFaceCheckpoint(
+        path=path,
+        config=config,
+        vocabulary=_read_vocabulary(path),
+        lowercase=bool(tokenizer.get("do_lower_case", True)),
+        strip_accents=tokenizer.get("strip_accents"),
+        labels=labels,
+        problem=problems.get(fields.get("problem_type")),
+    )
+
+
+def read_tensors(path):
+    """The directory's tensors, name -> float array, without the `bert.` prefix.
+
+    Raises:
+        BadInput: there is no safetensors file, or one is truncated or broken. Pickles (`.bin`) are never opened.
+    """
+    tensors = {}
+    for name in _weight_files(path):
+        file = os.path.join(path, name)
+        try:
+            with safetensors.safe_open(file, framework="numpy") as opened:
+                for key in opened.keys():
+                    tensors[_plain(key)] = opened.get_tensor(key)
+        except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BadInput(
+                f"{file} cannot be read as safetensors ({reason}); it is truncated or broken: copy it again."
+            ) from error
+    return tensors
+
+
+def encoder_weights(tensors, config, source):
+    """The tensors of the encoder in our names and layouts.
+
+    Args:
+        tensors: from `read_tensors`.
+        config: the encoder's `BertConfig`.
+        source: for messages.
+
+    Returns:
+        Dict of the weights' paths in `BertBackbone` to float32 arrays. The pooler is left out where the checkpoint has
+        none (masked language models have none).
+
+    Raises:
+        BadInput: a tensor is missing.
+    """
+    weights = {ours: _get(tensors, theirs, source) for theirs, ours in _EMBEDDINGS.items()}
+    _put_norm(weights, tensors, "embeddings.LayerNorm", "embeddings/layer_norm", source)
+    for index in range(config.num_layers):
+        theirs, ours = f"encoder.layer.{index}.", f"block_{index}/"
+        kernels, biases = [], []
+        for part in ("query", "key", "value"):
+            kernels.append(_get(tensors, f"{theirs}attention.self.{part}.weight", source).T)
+            biases.append(_get(tensors, f"{theirs}attention.self.{part}.bias", source))
+        weights[f"{ours}attention/qkv/kernel"] = np.concatenate(kernels, axis=1)
+        weights[f"{ours}attention/qkv/bias"] = np.concatenate(biases)
+        for name, layer in _LINEAR.items():
+            _put_linear(weights, tensors, theirs + name, ours + layer, source)
+        for name, layer in _NORMS.items():
+            _put_norm(weights, tensors, theirs + name, ours + layer, source)
+    if "pooler.dense.weight" in tensors:
+        _put_linear(weights, tensors, "pooler.dense", "pooler/dense", source)
+    return weights
+
+
+def _put_linear(weights, tensors, theirs, ours, source):
+    # torch keeps a linear layer's weight as [out, in].
+    weights[f"{ours}/kernel"] = _get(tensors, f"{theirs}.weight", source).T
+    weights[f"{ours}/bias"] = _get(tensors, f"{theirs}.bias", source)
+
+
+def _put_norm(weights, tensors, theirs, ours, source):
+    # Checkpoints converted from TensorFlow long ago call them gamma and beta.
+    gamma = "gamma" if f"{theirs}.gamma" in tensors else "weight"
+    weights[f"{ours}/gamma"] = _get(tensors, f"{theirs}.{gamma}", source)
+    weights[f"{ours}/beta"] = _get(tensors, f"{theirs}.{'beta' if gamma == 'gamma' else 'bias'}", source)
+
+
+def _get(tensors, name, source):
+    if name not in tensors:
+        raise BadInput(f"{source} has no tensor {name!r}; expected the weights of a BERT encoder.")
+    return np.asarray(tensors[name], "float32")
+
+
+def _plain(name):
+    return re.sub(r"^bert\.", "", name)
+
+
+def _weight_files(path):
+    index = os.path.join(path, INDEX_FILE)
+    if os.path.exists(index):
+        return sorted(set(_read_json(index).get("weight_map", {}).values()))
+    if os.path.exists(os.path.join(path, WEIGHTS_FILE)):
+        return [WEIGHTS_FILE]
+    if any(name.endswith((".bin", ".pt", ".pth")) for name in os.listdir(path)):
+        raise BadInput(
+            f"{path} has only pickled weights, which may run code when opened; write safetensors first: in an environment "
+            "with transformers, AutoModel.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)."
+        )
+    raise BadInput(f"{path} has no {WEIGHTS_FILE}; expected the weights beside {CONFIG_FILE}.")
+
+
+def _tokenizer_config(path):
+    file = os.path.join(path, "tokenizer_config.json")
+    fields = _read_json(file) if os.path.exists(file) else {}
+    return {key: fields[key] for key in ("do_lower_case", "strip_accents") if fields.get(key) is not None}
+
+
+def _normalizer(path):
+    file = os.path.join(path, "tokenizer.json")
+    fields = (_read_json(file).get("normalizer") or {}) if os.path.exists(file) else {}
+    return (
+        {"do_lower_case": fields.get("lowercase", True), "strip_accents": fields.get("strip_accents")} if fields else {}
+    )
+
+
+def _read_vocabulary(path):
+    from bert_keras.tokenizers.wordpiece import read_vocabulary
+
+    plain = os.path.join(path, "vocab.txt")
+    if os.path.exists(plain):
+        return read_vocabulary(plain)
+    file = os.path.join(path, "tokenizer.json")
+    ids = _read_json(file).get("model", {}).get("vocab") if os.path.exists(file) else None
+    if not ids:
+        raise BadInput(
+            f"{path} has neither vocab.txt nor a tokenizer.json with a WordPiece vocabulary; copy one there."
+        )
+    return sorted(ids, key=ids.get)
+
+
+def _read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"Cannot read {path} as JSON: {error}.") from error

@@ -1,0 +1,103 @@
+"""The many forms in which people hand over texts, as one."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """Raw texts with their targets and weights; `batch_size` is that of a batched dataset, else None."""
+
+    features: dict
+    targets: Any
+    weights: np.ndarray | None
+    batch_size: int | None = None
+
+
+def collect(x, y, sample_weight, names):
+    """Brings what `fit`, `evaluate` and `predict` take into one form.
+
+    Args:
+        x: list, array, pandas column or tensor of n strings; a dict of them (or a data frame) with the given names; a
+            tuple of them, in the order of the names; or a finite `tf.data.Dataset` of one of these, `(x, y)` or
+            `(x, y, sample_weight)`, batched or not.
+        y: n targets or None.
+        sample_weight: n floats or None.
+        names: the model's text inputs.
+
+    Raises:
+        ValueError: another form, other names, texts and targets that differ in number, no rows, or something that is no
+            string; the message says what was expected.
+    """
+    if isinstance(x, tf.data.Dataset):
+        if y is not None or sample_weight is not None:
+            raise ValueError("y and sample_weight must be in the dataset when x is a tf.data.Dataset.")
+        return _collect_dataset(x, names)
+    features = {name: _strings(values, name) for name, values in _by_name(x, names).items()}
+    count = len(features[names[0]])
+    weights = None if sample_weight is None else np.asarray(sample_weight, "float32")
+    targets = _as_list(y) if y is not None else None
+    for what, values in (*features.items(), ("y", targets), ("sample_weight", weights)):
+        if values is not None and len(values) != count:
+            raise ValueError(f"{what} has {len(values)} rows, {names[0]} has {count}; expected as many.")
+    if not count:
+        raise ValueError(f"{names[0]} has no rows; expected at least one text.")
+    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError("sample_weight has a value that is negative, NaN or infinite, or is 0 throughout.")
+    return Given(features, targets, weights)
+
+
+def _by_name(x, names):
+    if hasattr(x, "columns") and hasattr(x, "to_dict"):
+        x = {name: x[name] for name in x.columns}
+    if isinstance(x, dict):
+        if sorted(x) != sorted(names):
+            raise ValueError(f"The inputs are {sorted(x)}; this model reads {list(names)}.")
+        return {name: x[name] for name in names}
+    if len(names) == 1:
+        return {names[0]: x}
+    if isinstance(x, tuple) and len(x) == len(names):
+        return dict(zip(names, x))
+    raise ValueError(f"This model reads {list(names)}; give a dict with these names, or a tuple in this order.")
+
+
+def _strings(values, name):
+    if isinstance(values, (str, bytes)):
+        raise ValueError(f"{name} is a single string; put it in a list.")
+    values = _as_list(values)
+    for row, value in enumerate(values):
+        if not isinstance(value, (str, bytes)):
+            raise ValueError(f"{name} has {value!r} ({type(value).__name__}) in row {row}; expected a string.")
+    return values
+
+
+def _as_list(values):
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _collect_dataset(dataset, names):
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError("The dataset never ends; leave out repeat(): fit() goes over it once an epoch by itself.")
+    spec = dataset.element_spec
+    first = tf.nest.flatten(spec[0] if isinstance(spec, tuple) else spec)[0]
+    batched = first.shape.rank != 0
+    parts, batch_size = [], None
+    for element in dataset if batched else dataset.batch(1024):
+        x, y, weight = (*element, None, None)[:3] if isinstance(element, tuple) else (element, None, None)
+        parts.append(collect(tf.nest.map_structure(lambda t: t.numpy(), x), _numpy(y), _numpy(weight), names))
+        batch_size = batch_size or (len(parts[0].features[names[0]]) if batched else None)
+    if not parts:
+        raise ValueError("The dataset is empty; expected at least one text.")
+    joined = {name: [text for part in parts for text in part.features[name]] for name in names}
+    targets = None if parts[0].targets is None else [target for part in parts for target in part.targets]
+    weights = None if parts[0].weights is None else np.concatenate([part.weights for part in parts])
+    return Given(joined, targets, weights, batch_size)
+
+
+def _numpy(tensor):
+    return None if tensor is None else tensor.numpy()

@@ -1,0 +1,42 @@
+"""Task names, and where each task lives. Importing this imports neither Keras nor TensorFlow."""
+
+import importlib
+
+from bert_keras.errors import BadInput, nearest
+
+_TASKS = {"classification": "bert_keras.tasks.text_classifier:TextClassifier"}
+
+
+def task_names():
+    """The names of all tasks, in the order in which they were added."""
+    return tuple(_TASKS)
+
+
+def get_task(name):
+    """The task class of a name. Raises `BadInput` with the nearest known name."""
+    if name not in _TASKS:
+        raise BadInput(f"There is no task {name!r}{nearest(name, _TASKS)}; expected one of {', '.join(_TASKS)}.")
+    module, attribute = _TASKS[name].split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def load_task(preset, **kwargs):
+    """A trained task from its preset directory, of whatever task class was saved there.
+
+    Args:
+        preset: a directory that `save_to_preset` of a task wrote.
+        **kwargs: as for the task's `from_preset`, for example `strategy` or `dtype`.
+
+    Raises:
+        BadInput: there is no such directory, or it holds no task, or a broken one.
+    """
+    from bert_keras import presets
+
+    found = presets.find(preset)
+    registered = presets.saved_task_name(found)
+    if registered is None:
+        raise BadInput(f"{preset} holds an encoder without a task; expected a directory that fine-tuning wrote.")
+    for name in task_names():
+        if get_task(name).__name__ == registered:
+            return get_task(name).from_preset(preset, **kwargs)
+    raise BadInput(f"{preset} holds a {registered}, which is none of the tasks known here: {', '.join(task_names())}.")

@@ -1,0 +1,363 @@
+"""Text classification: one label, several labels, or a number, for a text or a pair of texts."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from bert_keras.checkpoints import huggingface
+from bert_keras.data import labels as label_data
+from bert_keras.errors import BadInput
+from bert_keras.layers import Linear
+from bert_keras.metrics.classification import multilabel_metrics, single_label_metrics
+from bert_keras.metrics.regression import regression_metrics
+from bert_keras.tasks.base import BertTask, Column, EvalSpec, TaskOption
+
+PROBLEMS = label_data.PROBLEMS
+SINGLE_LABEL = ("binary", "multiclass")
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class TextClassifier(BertTask):
+    """Classify texts or pairs of texts: sentiment, topic, paraphrase, inference, similarity.
+
+    Dropout and a linear layer over the pooled `[CLS]` vector (Devlin et al. 2019, section 4.1).
+
+    Args:
+        backbone: a `BertBackbone`.
+        preprocessor: a `BertPreprocessor`, whose `pair` says whether the model reads pairs.
+        labels: list of label names, their order is that of the ids; empty for regression.
+        problem: `"binary"` or `"multiclass"` (softmax, one label each), `"multilabel"` (sigmoid, any number of labels)
+            or `"regression"` (one number). None: by the number of labels.
+        num_classes: int. Instead of `labels`, when they have no names: "0", "1", …
+        label_separator: str. What parts several labels of one row in tables, for multi-label.
+        dropout: float. Rate before the linear layer; None = the encoder's.
+
+    `predict` gives logits, float32 `[n, labels]` (regression: `[n, 1]`, the value). `answers` gives dicts:
+    `{"label", "score", "scores"}`, for multi-label `{"labels", "scores"}`, for regression `{"value"}`.
+
+    Example:
+    ```python
+    classifier = bert_keras.TextClassifier.from_preset("minilm_l6_uncased", labels=["negative", "positive"])
+    classifier.fit(["dull", "a delight"], ["negative", "positive"], epochs=1)
+    classifier.answers(["what a film"])  # [{"label": "positive", "score": 0.5…, "scores": {…}}]
+    ```
+    """
+
+    task_name = "classification"
+    columns = (
+        Column(
+            "text",
+            aliases=("sentence", "sentence1", "text_a", "review", "question1", "premise", "#1 String"),
+            help="The text.",
+        ),
+        Column(
+            "text_pair",
+            required=False,
+            aliases=("sentence2", "text_b", "question2", "hypothesis", "#2 String"),
+            help="The second text of a pair.",
+        ),
+        Column(
+            "label",
+            aliases=("labels", "score", "similarity_score", "sentiment", "class", "Quality", "target"),
+            is_target=True,
+        ),
+    )
+    options = (
+        TaskOption(
+            "problem", choices=PROBLEMS, help="What the labels mean; inferred from the training labels if not given."
+        ),
+        TaskOption("label_separator", help="What parts several labels of one row, for multi-label tables."),
+    )
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        labels=(),
+        problem=None,
+        num_classes=None,
+        label_separator=None,
+        dropout=None,
+        **kwargs,
+    ):
+        labels = [str(label) for label in (labels or range(num_classes or 0))]
+        problem = problem or {0: "regression", 2: "binary"}.get(len(labels), "multiclass")
+        _check_labels(labels, problem)
+
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        rate = backbone.config.dropout if dropout is None else dropout
+        self.output_dropout = keras.layers.Dropout(rate, dtype=backbone.dtype_policy, name="output_dropout")
+        # Logits in float32 under every policy: the loss and the scores are made of them.
+        self.output_dense = Linear(
+            max(len(labels), 1), initializer_range=backbone.config.initializer_range, dtype="float32", name="logits"
+        )
+
+        # === Functional Model ===
+        inputs = backbone.input
+        pooled = backbone(inputs)["pooled_output"]
+        outputs = self.output_dense(self.output_dropout(pooled))
+        # === Config ===
+        self.labels = labels
+        self.problem = problem
+        self.label_separator = label_separator
+        self.dropout_rate = dropout
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **kwargs):
+        """A classifier from a preset; see `BertTask.from_preset`.
+
+        A Hugging Face directory with a sequence classification head keeps its head and label names, unless `labels` or
+        `num_classes` asks for a new one.
+        """
+        found = (
+            cls._hugging_face_head(preset)
+            if load_weights and not {"labels", "num_classes", "problem"} & set(kwargs)
+            else None
+        )
+        if found is None:
+            return super().from_preset(preset, load_weights, **kwargs)
+        problem = found.problem or ("regression" if len(found.labels) == 1 else None)
+        labels = [] if problem == "regression" else found.labels
+        task = super().from_preset(preset, load_weights, labels=labels, problem=problem, **kwargs)
+        tensors = huggingface.read_tensors(found.path)
+        task.output_dense.kernel.assign(tensors["classifier.weight"].T)
+        task.output_dense.bias.assign(tensors["classifier.bias"])
+        return task
+
+    @staticmethod
+    def _hugging_face_head(preset):
+        from bert_keras import presets
+
+        found = presets.find(preset)
+        if found.kind != presets.HUGGING_FACE:
+            return None
+        read = huggingface.read_checkpoint(found.path)
+        return read if read.labels else None
+
+    # === Targets ===
+
+    @classmethod
+    def describe_targets(cls, records, problem=None, label_separator=None):
+        described = label_data.describe_labels(records, problem=problem, separator=label_separator)
+        if label_separator:
+            described["label_separator"] = label_separator
+        return {**described, "pair": "text_pair" in records.features}
+
+    def encode_targets(self, records):
+        if self.problem == "regression":
+            return label_data.regression_values(records)
+        if self.problem == "multilabel":
+            return label_data.many_hot(records, self.labels, self.label_separator)
+        return label_data.class_ids(records, self.labels)
+
+    def targets_to_array(self, targets):
+        if self.problem == "regression":
+            values = np.asarray(targets, "float32").reshape(-1)
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"y has NaN or infinity in row {int(np.flatnonzero(~np.isfinite(values))[0])}; expected numbers."
+                )
+            return values
+        if self.problem == "multilabel":
+            return np.stack([self._many_hot_row(target, row) for row, target in enumerate(targets)])
+        return np.asarray([self._label_id(target, row) for row, target in enumerate(targets)], "int32")
+
+    def _many_hot_row(self, target, row):
+        values = np.zeros(len(self.labels), "float32")
+        if len(target) == len(self.labels) and all(value in (0, 1) for value in target):
+            values[:] = target
+            return values
+        for name in target:
+            values[self._label_id(name, row)] = 1
+        return values
+
+    def _label_id(self, target, row):
+        if isinstance(target, bytes):
+            target = target.decode("utf-8")
+        if isinstance(target, list) and len(target) == 1:
+            target = target[0]
+        if isinstance(target, str):
+            if target in self.labels:
+                return self.labels.index(target)
+        elif isinstance(target, (bool, int)) or (isinstance(target, float) and target.is_integer()):
+            if 0 <= int(target) < len(self.labels):
+                return int(target)
+        known = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
+        raise BadInput(
+            f"y has {target!r} in row {row}; expected one of the labels {known}, or an id from 0 to {len(self.labels) - 1}."
+        )
+
+    def class_weights(self, targets, class_weight):
+        if self.problem not in SINGLE_LABEL:
+            raise ValueError(f"class_weight needs one label a text; this model's problem is {self.problem!r}.")
+        if isinstance(class_weight, str):
+            if class_weight != "balanced":
+                raise ValueError(f"class_weight is {class_weight!r}; expected 'balanced' or a dict of label to weight.")
+            counts = np.bincount(targets, minlength=len(self.labels))
+            of_class = np.divide(len(targets), len(self.labels) * counts, out=np.zeros(len(counts)), where=counts > 0)
+        else:
+            of_class = np.ones(len(self.labels))
+            for label, weight in class_weight.items():
+                of_class[self._label_id(label, "class_weight")] = weight
+        return of_class[targets].astype("float32")
+
+    # === Loss and metrics ===
+
+    def example_losses(self, targets, outputs):
+        if self.problem == "regression":
+            return ops.square(outputs[:, 0] - ops.cast(targets, "float32"))
+        if self.problem == "multilabel":
+            # Summed in BERT-like code or averaged over labels: the average keeps the learning rate's meaning.
+            return ops.mean(tf.nn.sigmoid_cross_entropy_with_logits(ops.cast(targets, "float32"), outputs), axis=-1)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
+
+    def default_metrics(self):
+        if self.problem == "regression":
+            return [keras.metrics.MeanAbsoluteError(name="mae")]
+        if self.problem == "multilabel":
+            return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)]
+        return [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
+
+    def metrics_of(self, targets, outputs):
+        if self.problem == "regression":
+            return regression_metrics(targets, outputs[:, 0])
+        scores = self._scores(tf.constant(outputs)).numpy()
+        return (multilabel_metrics if self.problem == "multilabel" else single_label_metrics)(targets, scores)
+
+    def _scores(self, logits):
+        return tf.sigmoid(logits) if self.problem == "multilabel" else tf.nn.softmax(logits)
+
+    # === Answers ===
+
+    def serving_outputs(self, outputs):
+        """Named answers.
+
+        Returns, by problem:
+            binary, multiclass: `label` string `[n]`, `score` float32 `[n]`, `classes` string and `scores` float32
+            `[n, labels]`. multilabel: `predicted` bool `[n, labels]` (score at least 0.5), `classes`, `scores`.
+            regression: `value` float32 `[n]`.
+        """
+        if self.problem == "regression":
+            return {"value": outputs[:, 0]}
+        scores = self._scores(outputs)
+        classes = tf.broadcast_to(tf.constant(self.labels)[None, :], tf.shape(scores))
+        if self.problem == "multilabel":
+            return {"predicted": scores >= 0.5, "classes": classes, "scores": scores}
+        return {
+            "label": tf.gather(tf.constant(self.labels), tf.argmax(outputs, axis=-1)),
+            "score": tf.reduce_max(scores, axis=-1),
+            "classes": classes,
+            "scores": scores,
+        }
+
+    def answers_of(self, served):
+        if self.problem == "regression":
+            return [{"value": float(value)} for value in served["value"]]
+        rows = [{label: float(score) for label, score in zip(self.labels, scores)} for scores in served["scores"]]
+        if self.problem == "multilabel":
+            chosen = [[label for label, yes in zip(self.labels, row) if yes] for row in served["predicted"]]
+            return [{"labels": labels, "scores": scores} for labels, scores in zip(chosen, rows)]
+        return [
+            {"label": label.decode(), "score": float(score), "scores": scores}
+            for label, score, scores in zip(served["label"], served["score"], rows)
+        ]
+
+    # === Pipeline ===
+
+    @classmethod
+    def example_targets(cls, records, problem, label_separator=None, **described):
+        """Raw targets as a `tf.Example` holds them: for each record a list of label names, or of one float.
+
+        Args:
+            records: `Records` with targets.
+            problem, label_separator: from `describe_targets`, whose other keys are taken and not needed.
+        """
+        if problem == "regression":
+            return [[float(value)] for value in label_data.regression_values(records)]
+        if problem == "multilabel":
+            return [sorted(names) for names in label_data.label_sets(records, label_separator)]
+        return [[label_data.label_name(target)] for target in records.targets]
+
+    @property
+    def example_spec(self):
+        """Features of a raw `tf.Example`: the texts, and the target as it stands in the table."""
+        texts = {name: tf.io.FixedLenFeature([], tf.string) for name in self.serving_inputs}
+        if self.problem == "regression":
+            return {**texts, "label": tf.io.FixedLenFeature([], tf.float32)}
+        if self.problem == "multilabel":
+            return {**texts, "label": tf.io.VarLenFeature(tf.string)}
+        return {**texts, "label": tf.io.FixedLenFeature([], tf.string)}
+
+    def target_features(self, target):
+        """In the graph: the raw target of a batch of examples as dict of `label_id` to what `fit` takes.
+
+        Args:
+            target: string `[n]`, float32 `[n]` for regression, or string SparseTensor `[n, labels]` for multi-label.
+        """
+        if self.problem == "regression":
+            return {"label_id": target}
+        known = tf.constant(self.labels)
+        if self.problem == "multilabel":
+            dense = tf.sparse.to_dense(target, default_value="")
+            return {"label_id": tf.cast(tf.reduce_any(dense[:, :, None] == known, axis=1), tf.float32)}
+        matches = target[:, None] == known
+        # An unknown label becomes -1 instead of silently the first class.
+        found = tf.reduce_any(matches, axis=-1)
+        return {"label_id": tf.where(found, tf.argmax(matches, axis=-1, output_type=tf.int64), -1)}
+
+    @classmethod
+    def example_features(cls, records, problem, labels, label_separator=None, **_):
+        if problem == "regression":
+            targets = label_data.regression_values(records).tolist()
+        elif problem == "multilabel":
+            label_data.many_hot(records, labels, label_separator)
+            targets = [sorted(names) for names in label_data.label_sets(records, label_separator)]
+        else:
+            targets = [labels[label] for label in label_data.class_ids(records, labels)]
+        return {**records.features, "label": targets}
+
+    @classmethod
+    def eval_spec(cls, problem, **_):
+        if problem == "regression":
+            errors = ("mean_squared_error", "mean_absolute_error")
+            function = "bert_keras.metrics:regression_metrics"
+            return EvalSpec("value", "label_id", function, ("pearson", "spearman", *errors), "pearson", errors)
+        if problem == "multilabel":
+            names = ("micro_f1", "macro_f1", "samples_f1", "subset_accuracy", "hamming_error")
+            function = "bert_keras.metrics:multilabel_metrics"
+            return EvalSpec("scores", "label_id", function, names, "micro_f1", ("hamming_error",))
+        names = ("accuracy", "macro_f1", "matthews")
+        if problem == "binary":
+            names += ("f1", "precision", "recall", "roc_auc")
+        return EvalSpec("scores", "label_id", "bert_keras.metrics:single_label_metrics", names, "accuracy")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "labels": list(self.labels),
+            "problem": self.problem,
+            "label_separator": self.label_separator,
+            "dropout": self.dropout_rate,
+        }
+
+
+def _check_labels(labels, problem):
+    if problem not in PROBLEMS:
+        raise BadInput(f"problem is {problem!r}; expected one of {', '.join(PROBLEMS)}.")
+    if len(set(labels)) < len(labels):
+        raise BadInput(f"labels has a name twice: {', '.join(labels)}; expected different names.")
+    expected = {"binary": "exactly 2", "multiclass": "at least 2", "multilabel": "at least 1", "regression": "no"}[
+        problem
+    ]
+    fits = {
+        "binary": len(labels) == 2,
+        "multiclass": len(labels) >= 2,
+        "multilabel": bool(labels),
+        "regression": not labels,
+    }
+    if not fits[problem]:
+        raise BadInput(f"problem {problem!r} needs {expected} labels, got {len(labels)}; pass labels=[…] that fit.")

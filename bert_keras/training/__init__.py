@@ -1,0 +1,1 @@
+"""How models are trained: batches, optimizer and schedule, the recipe, several devices."""

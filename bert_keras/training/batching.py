@@ -1,0 +1,177 @@
+"""Tokenize once, then cut batches of rows of like length, anew each epoch."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# Texts per tokenizer call: enough to keep the cores busy, few enough to stay small in memory.
+_CHUNK = 1024
+# Rows are sorted by length within so many batches: batches of one length, in a new mix every epoch.
+_POOL_BATCHES = 64
+# Lengths are rounded up to a multiple of this: fewer different shapes for kernels to prepare for.
+_LENGTH_MULTIPLE = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizedRows:
+    """Texts as ids, without padding.
+
+    Attributes:
+        token_ids: int32 `[tokens]`, the rows one after the other, special tokens included.
+        lengths: int32 `[rows]`.
+        first_lengths: int32 `[rows]`. How many of a row's tokens are in segment 0.
+        targets: array with first axis `[rows]`, or None.
+        weights: float32 `[rows]`, or None.
+    """
+
+    token_ids: np.ndarray
+    lengths: np.ndarray
+    first_lengths: np.ndarray
+    targets: Any = None
+    weights: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.lengths)
+
+    def split(self, share):
+        """Cuts off the last `share` (0 to 1) of the rows: `(rows, last rows)`. Raises ValueError if a part is empty."""
+        cut = int(len(self) * (1 - share))
+        if not 0 < cut < len(self):
+            raise ValueError(f"A share of {share} leaves one part of {len(self)} rows empty; choose another share.")
+        return self._part(0, cut), self._part(cut, len(self))
+
+    def _part(self, start, stop):
+        tokens = np.concatenate([[0], np.cumsum(self.lengths)])
+        return TokenizedRows(
+            self.token_ids[tokens[start] : tokens[stop]],
+            *(
+                None if values is None else values[start:stop]
+                for values in (self.lengths, self.first_lengths, self.targets, self.weights)
+            ),
+        )
+
+    @classmethod
+    def from_ragged(cls, token_ids, segment_ids, targets=None, weights=None):
+        """From two int RaggedTensors `[rows, length]`, as `BertPreprocessor.ragged` gives them."""
+        first = tf.reduce_sum(tf.cast(segment_ids == 0, tf.int32), axis=1)
+        return cls(
+            np.asarray(token_ids.flat_values, "int32"),
+            np.asarray(token_ids.row_lengths(), "int32"),
+            np.asarray(first, "int32"),
+            targets,
+            weights,
+        )
+
+
+def tokenize_rows(preprocessor, features, targets=None, weights=None):
+    """Tokenizes a dict of text lists with all cores.
+
+    Args:
+        preprocessor: a `BertPreprocessor`.
+        features: dict of input name to list or array of n strings.
+        targets, weights: arrays with n rows, or None.
+
+    Returns:
+        `TokenizedRows`.
+    """
+    tensors = {name: tf.constant(values, tf.string) for name, values in features.items()}
+    chunks = tf.data.Dataset.from_tensor_slices(tensors).batch(_CHUNK)
+    chunks = chunks.map(preprocessor.ragged, num_parallel_calls=tf.data.AUTOTUNE)
+    parts = [TokenizedRows.from_ragged(*chunk) for chunk in chunks]
+    return TokenizedRows(
+        np.concatenate([part.token_ids for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([part.first_lengths for part in parts]),
+        targets,
+        weights,
+    )
+
+
+def number_of_batches(rows, batch_size):
+    """How many batches an epoch has; the last one may be smaller."""
+    return -(-len(rows) // batch_size)
+
+
+def bucketed_batches(rows, batch_size, pad_token_id=0, seed=0, shuffle=True, length_multiple=_LENGTH_MULTIPLE):
+    """Batches of rows of like length, each padded to its own longest row.
+
+    Args:
+        rows: `TokenizedRows`.
+        batch_size: int. Rows a batch, over all replicas.
+        pad_token_id: int.
+        seed: int. The order of epoch e depends on `seed` and e alone.
+        shuffle: bool. False gives the same batches every time, longest first.
+        length_multiple: int. Lengths are rounded up to a multiple of it.
+
+    Returns:
+        A `tf.data.Dataset`, a new epoch each time it is iterated, of `features`, or `(features, targets[, weights])`;
+        features is the model's dict of int32 `[batch, length]`.
+    """
+    epoch = iter(range(10**9))
+
+    def orders():
+        yield np.asarray(length_order(rows.lengths, batch_size, seed, next(epoch) if shuffle else None), "int64")
+
+    starts = tf.constant(np.concatenate([[0], np.cumsum(rows.lengths)]), tf.int64)
+    token_ids, first_lengths = tf.constant(rows.token_ids), tf.constant(rows.first_lengths)
+    targets = None if rows.targets is None else tf.constant(rows.targets)
+    weights = None if rows.weights is None else tf.constant(rows.weights, tf.float32)
+    ragged = tf.RaggedTensor.from_row_splits(token_ids, starts, validate=False)
+
+    def batch(order, number):
+        picked = order[number * batch_size : (number + 1) * batch_size]
+        ids = tf.gather(ragged, picked)
+        lengths = tf.cast(ids.row_lengths(), tf.int32)
+        width = -(-tf.reduce_max(lengths) // length_multiple) * length_multiple
+        position = tf.range(width)[None, :]
+        mask = tf.cast(position < lengths[:, None], tf.int32)
+        first = tf.gather(first_lengths, picked)
+        features = {
+            "token_ids": tf.ensure_shape(ids.to_tensor(pad_token_id, shape=tf.stack([-1, width])), [None, None]),
+            "segment_ids": tf.cast(position >= first[:, None], tf.int32) * mask,
+            "padding_mask": mask,
+        }
+        if targets is None:
+            return features
+        if weights is None:
+            return features, tf.gather(targets, picked)
+        return features, tf.gather(targets, picked), tf.gather(weights, picked)
+
+    count = number_of_batches(rows, batch_size)
+
+    def batches(order):
+        numbers = tf.data.Dataset.range(count)
+        return numbers.map(lambda number: batch(order, number), num_parallel_calls=2, deterministic=True)
+
+    dataset = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec([len(rows)], tf.int64))
+    dataset = dataset.flat_map(batches).apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.prefetch(8)
+
+
+def length_order(lengths, batch_size, seed=0, epoch=None):
+    """An order of rows in which each run of `batch_size` rows has like lengths.
+
+    Args:
+        lengths: int `[rows]`.
+        batch_size: int.
+        seed, epoch: ints that fix a random order; epoch None gives the longest first.
+
+    Returns:
+        int `[rows]`, a permutation; only its last batch may be short.
+    """
+    if epoch is None:
+        return np.argsort(-lengths, kind="stable")
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(lengths))
+    pool = batch_size * _POOL_BATCHES
+    pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+    batches = []
+    for rows in pools:
+        rows = rows[np.argsort(lengths[rows], kind="stable")]
+        batches += [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    # A short batch may only come last, since batches are cut at multiples of the batch size.
+    last = [batch for batch in batches if len(batch) < batch_size]
+    full = [batch for batch in batches if len(batch) == batch_size]
+    return np.concatenate([full[index] for index in random.permutation(len(full))] + last)
