@@ -35,6 +35,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except Setup as stop:
         print(f"setup: {stop}", file=sys.stderr)
         return stop.code
+    except KeyboardInterrupt:
+        print(f"\nsetup: stopped; the next call makes {venv} anew", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -55,7 +58,7 @@ def ensure(venv: Path, stack_name: Optional[str] = None) -> None:
 def missing_parts(venv: Path, stack_name: Optional[str] = None) -> List[str]:
     """Which of "packages" and "project" still have to be installed."""
     stamp = read_stamp(venv)
-    stack = STACKS.get(stamp.get("stack"))
+    stack = STACKS.get(str(stamp.get("stack")))
     whole = (
         stack is not None
         and stack_name in (None, stack.name)
@@ -82,7 +85,8 @@ def build(venv: Path, stack: Stack, python: Interpreter) -> None:
     # Packages that come as source are built with the locked setuptools, not with whatever is newest today.
     builders = venv / "builders.txt"
     builders.write_text(lock_entries(lock, ("setuptools", "wheel")))
-    pip(venv, ["--no-deps", *checked, "-r", str(builders)], total=0)
+    pip(venv, ["--no-deps", *checked, "-r", str(builders)])
+    builders.unlink()
     pip(venv, ["--no-deps", "--no-build-isolation", *checked, "-r", str(lock)], total)
     stamp = {"stack": stack.name, "home": str(venv), "lock": digest(lock), "python": python.path}
     install_project(venv, stack, stamp)
@@ -92,14 +96,14 @@ def install_project(venv: Path, stack: Stack, stamp: Optional[dict] = None) -> N
     """Installs the checkout itself as an editable package (where the stack wants it) and stamps the environment."""
     stamp = stamp or read_stamp(venv)
     if stack.has_project:
-        pip(venv, ["--no-deps", "--no-build-isolation", "-e", str(ROOT)], total=0)
+        pip(venv, ["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     stamp["project"] = project_digest(stack)
     partial = venv / (STAMP + ".partial")
     partial.write_text(json.dumps(stamp, indent=1))
     partial.replace(venv / STAMP)
 
 
-def pip(venv: Path, arguments: List[str], total: int) -> None:
+def pip(venv: Path, arguments: List[str], total: int = 0) -> None:
     """Runs `pip install`; shows how many of `total` packages were fetched, and the last lines when it fails."""
     command = [str(venv / "bin" / "python"), "-Im", "pip", "install", "--no-input", "--progress-bar", "off", *arguments]
     run(command, "pip", venv, total)
@@ -110,7 +114,7 @@ def run(command: List[str], what: str, venv: Path, total: int = 0) -> None:
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
-        cwd=str(ROOT), universal_newlines=True, errors="replace",
+        cwd=str(ROOT), universal_newlines=True, errors="replace", close_fds=False,
     ) as process:  # fmt: skip
         for line in process.stdout:
             tail = [*tail[-14:], line.rstrip()]
@@ -140,7 +144,13 @@ class only_one:
 
     def __enter__(self):
         self.file = open(self.path, "w")
-        fcntl.flock(self.file, fcntl.LOCK_EX)
+        # A pip that outlives a killed set-up holds the lock on, so that nobody builds where it still writes.
+        os.set_inheritable(self.file.fileno(), True)
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up of this environment is running; waiting for it")
+            fcntl.flock(self.file, fcntl.LOCK_EX)
 
     def __exit__(self, *_):
         self.file.close()

@@ -54,6 +54,8 @@ def choose(stack_name: Optional[str], glibc: Version, pythons: List[Interpreter]
     """
     wanted = [STACKS[stack_name]] if stack_name else list(TFX_STACKS)
     fitting = [stack for stack in wanted if glibc >= stack.min_glibc]
+    if glibc == (0, 0):
+        raise Setup("no glibc on x86-64 here: TensorFlow Text and TFX have no wheels for this machine", 2)
     if not fitting:
         oldest = min(stack.min_glibc for stack in wanted)
         raise Setup(
@@ -73,7 +75,7 @@ def choose(stack_name: Optional[str], glibc: Version, pythons: List[Interpreter]
 
 
 def glibc_version() -> Version:
-    """(0, 0) where there is no glibc, or no x86-64: TensorFlow Text and TFX ship wheels for no other Linux."""
+    """(0, 0) where this is no x86-64 Linux with glibc."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return (0, 0)
     try:
