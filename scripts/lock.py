@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import venv
-from pathlib import Path
 from typing import NamedTuple
 
 from environment import ROOT
@@ -30,7 +29,10 @@ class Cutoff(NamedTuple):
 LATER = "2026-01-20"
 CUTOFFS = {
     # The Google client packages of autumn 2025 and later warn about Python 3.10, fifteen times at each import of TFX.
-    "tfx-1.16": Cutoff("2025-08-15", later=("keras", "keras-nlp", "keras-hub", "kagglehub", "kagglesdk", "pytest", "ruff")),
+    "tfx-1.16": Cutoff(
+        "2025-08-15",
+        later=("keras", "keras-nlp", "keras-hub", "kagglehub", "kagglesdk", "pytest", "ruff"),
+    ),
     "tfx-1.21": Cutoff("2026-11-15", platform="x86_64-manylinux_2_39"),
     "core": Cutoff("2026-11-15"),
     # The peers run on the CPU build of torch, which needs none of what the CUDA build asks for.
@@ -85,7 +87,8 @@ def check_covers(uv, name, options, version, entries):
 
 
 def compile_pins(uv, name, options):
-    command = [uv, "pip", "compile", "-q", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url", *options]
+    quiet = ["-q", "--no-config", "--no-header", "--no-annotate", "--no-emit-index-url"]
+    command = [uv, "pip", "compile", *quiet, *options]
     result = subprocess.run(
         [*command, f"requirements/{name}.in"], cwd=ROOT, stdout=subprocess.PIPE, universal_newlines=True, check=True
     )

@@ -58,9 +58,8 @@ def choose(stack_name: Optional[str], glibc: Version, pythons: List[Interpreter]
         raise Setup("no glibc on x86-64 here: TensorFlow Text and TFX have no wheels for this machine", 2)
     if not fitting:
         oldest = min(stack.min_glibc for stack in wanted)
-        raise Setup(
-            f"glibc {dotted(glibc)} is too old: {stack_name or 'TFX'} needs Linux with glibc {dotted(oldest)} or newer", 2
-        )
+        needs = f"{stack_name or 'TFX'} needs Linux with glibc {dotted(oldest)} or newer"
+        raise Setup(f"glibc {dotted(glibc)} is too old: {needs}", 2)
     for stack in fitting:
         for version in stack.pythons:
             for python in pythons:
