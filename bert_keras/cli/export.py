@@ -1,0 +1,40 @@
+"""`bert-keras export DIR --out PATH`: a SavedModel version that TensorFlow Serving loads."""
+
+from pathlib import Path
+
+import click
+
+from bert_keras.cli import contract, output
+from bert_keras.cli.progress import working
+from bert_keras.cli.quiet import load_task
+from bert_keras.errors import BadInput
+
+
+@click.command(cls=contract.Command, short_help="Write a fine-tuned model as a SavedModel to be served.")
+@click.argument("directory", metavar="DIR")
+@click.option("--out", required=True, metavar="PATH", help="The model's base path; the version goes under it.")
+@click.option("--version", type=click.IntRange(1), help="The version's number. Without this: one above the highest.")
+def export(directory, out, version):
+    """Write the fine-tuned model in DIR as PATH/VERSION, a SavedModel that takes text and gives named answers."""
+    base = Path(out)
+    version = version or next_version(base)
+    if (base / str(version)).exists():
+        raise BadInput(
+            f"{base / str(version)}: this version is there already, and may be in use; "
+            f"expected a free number: --version {next_version(base)}"
+        )
+    with output.new_directory(base / str(version), replace_ours=False) as temporary:
+        task = load_task(directory)
+        with working("exporting"):
+            task.export(str(temporary / "saved_model"))
+        output.move_up(temporary / "saved_model")
+    click.echo(str(base / str(version)))
+
+
+def next_version(base: Path) -> int:
+    """One above the highest version under a base path; 1 where there is none."""
+    try:
+        taken = [int(path.name) for path in base.iterdir() if path.name.isdecimal()]
+    except (FileNotFoundError, NotADirectoryError):
+        taken = []
+    return max(taken, default=0) + 1
