@@ -1,0 +1,96 @@
+"""SavedModels that TensorFlow Serving loads: text in, named answers out."""
+
+import os
+import warnings
+
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from bert_keras.export.model import ServingModel
+from bert_keras.export.signatures import build_signatures
+from bert_keras.export.warmup import write_warmup_requests
+from bert_keras.files import replaced_directory
+
+# A SavedModel's graph is one protocol buffer, which cannot pass 2 GiB; the rest is room for what handles it.
+LARGEST_FROZEN_BYTES = 1_600_000_000
+
+
+def export_saved_model(task, path, freeze=True, warmup_texts=None):
+    """Writes a task as a SavedModel directory, with the tokenizer inside.
+
+    N is the number of rows, L their length in tokens, K the number of labels. Inputs are tensors `[N]` but where said.
+
+    | signature | inputs | outputs |
+    |---|---|---|
+    | `serving_default` | the task's texts: `text`, or `text` and `text_pair` (string) | the answers |
+    | `tokens` | `token_ids`, `segment_ids`, `padding_mask` (int32 `[N, L]`) | the answers |
+    | `examples` | `examples`: serialized `tf.Example` with the texts as features (string) | the answers |
+    | `classify`, where the answers have `scores` | `inputs`: serialized `tf.Example` (string) | `classes` string, `scores` float32 `[N, K]` |
+    | `regress`, where the answers have `value` | `inputs`: serialized `tf.Example` (string) | `outputs` float32 `[N]` |
+
+    The answers are what the task's `serving_outputs` gives. Of `TextClassifier`:
+
+    | problem | answers |
+    |---|---|
+    | binary, multiclass | `label` string `[N]`, `score` float32 `[N]`, `classes` string `[N, K]`, `scores` float32 `[N, K]` |
+    | multilabel | `predicted` bool `[N, K]`, `classes` string `[N, K]`, `scores` float32 `[N, K]` |
+    | regression | `value` float32 `[N]` |
+
+    `classify` and `regress` answer TensorFlow Serving's Classify and Regress requests, the others its Predict. Dropout is
+    off, the arithmetic float32. `assets.extra/tf_serving_warmup_requests` holds requests that a server runs before it
+    serves: the first one decides in which layout oneDNN keeps the weights, so give texts as long as the ones to come.
+
+    Args:
+        task: a `BertTask` with its preprocessor.
+        path: the directory to write, for a server `BASE/NUMBER`. It appears whole; a former one is replaced.
+        freeze: bool. Weights as constants: faster, because oneDNN then keeps them in its own layout, for more memory in
+            the server. Models over 1.6 GB are written with variables instead, with a warning.
+        warmup_texts: list of texts (for pairs: of tuples) to warm the server with, a request each; None = texts made of
+            the vocabulary; an empty list writes no file.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: the directory cannot be written.
+        ValueError: the task has no preprocessor.
+    """
+    if task.preprocessor is None:
+        raise ValueError("This task has no preprocessor, so no text can reach the model; give it one, then export.")
+    model = ServingModel(task, freeze=freeze and _can_freeze(task))
+    signatures = build_signatures(task, model)
+    with replaced_directory(path) as new:
+        tf.saved_model.save(model, new, signatures={name: made.function for name, made in signatures.items()})
+        _set_methods(new, {name: made.method for name, made in signatures.items() if made.method})
+        write_warmup_requests(task, new, warmup_texts)
+    return os.fspath(path)
+
+
+def _can_freeze(task):
+    needed = 4 * task.count_params()
+    if needed <= LARGEST_FROZEN_BYTES:
+        return True
+    warnings.warn(
+        f"The model has {needed / 1e9:.1f} GB of weights, too many for one graph: they are exported as variables, which "
+        "answer the same but more slowly than constants.",
+        stacklevel=3,
+    )
+    return False
+
+
+def _set_methods(directory, methods):
+    """Writes TensorFlow Serving's method names into a SavedModel: `tf.saved_model.save` knows Predict's alone."""
+    if not methods:
+        return
+    path = os.path.join(directory, "saved_model.pb")
+    with open(path, "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    for meta_graph in saved.meta_graphs:
+        for name, method in methods.items():
+            meta_graph.signature_def[name].method_name = method
+    with open(path, "wb") as file:
+        file.write(saved.SerializeToString(deterministic=True))
+    # The fingerprint, an optional file, was that of the former content.
+    fingerprint = os.path.join(directory, "fingerprint.pb")
+    if os.path.exists(fingerprint):
+        os.remove(fingerprint)

@@ -1,0 +1,65 @@
+"""The entry points of an exported model: text, token ids, serialized examples, and TensorFlow Serving's two task methods."""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from bert_keras.export.model import TOKEN_INPUTS
+
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+REGRESS_METHOD = "tensorflow/serving/regress"
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """A traced signature; `method` is TensorFlow Serving's method name where it is not Predict's."""
+
+    function: Any
+    method: str | None = None
+
+
+def build_signatures(task, model):
+    """Dict of signature name to `Signature`; the table stands at `export_saved_model`.
+
+    Args:
+        task: a `BertTask`.
+        model: its `ServingModel`.
+    """
+
+    def answers(texts):
+        return model(**task.preprocessor(texts))
+
+    def parse(serialized):
+        # A served example has no target, so only the texts are asked for.
+        spec = {name: task.example_spec[name] for name in task.serving_inputs}
+        return tf.io.parse_example(serialized, spec)
+
+    text = [_strings(name) for name in task.serving_inputs]
+    tokens = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
+    signatures = {
+        "serving_default": Signature(_traced(lambda **texts: answers(texts), text)),
+        "tokens": Signature(_traced(lambda **inputs: model(**inputs), tokens)),
+        "examples": Signature(_traced(lambda examples: answers(parse(examples)), [_strings("examples")])),
+    }
+    given = signatures["tokens"].function.structured_outputs
+    if "scores" in given:
+        classify = _traced(lambda inputs: _of(answers(parse(inputs)), "classes", "scores"), [_strings("inputs")])
+        signatures["classify"] = Signature(classify, CLASSIFY_METHOD)
+    if "value" in given:
+        regress = _traced(lambda inputs: {"outputs": answers(parse(inputs))["value"]}, [_strings("inputs")])
+        signatures["regress"] = Signature(regress, REGRESS_METHOD)
+    return signatures
+
+
+def _strings(name):
+    # Exactly [None]: what TFX' InfraValidator takes for serialized examples, and what batching servers can join.
+    return tf.TensorSpec([None], tf.string, name=name)
+
+
+def _of(answers, *names):
+    return {name: answers[name] for name in names}
+
+
+def _traced(function, specs):
+    return tf.function(function, autograph=False).get_concrete_function(**{spec.name: spec for spec in specs})

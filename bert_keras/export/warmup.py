@@ -1,0 +1,54 @@
+"""The requests that a server runs through a model before it serves it."""
+
+import os
+import random
+
+import tensorflow as tf
+
+WARMUP_FILE = os.path.join("assets.extra", "tf_serving_warmup_requests")
+
+# TensorFlow Serving refuses a model with more.
+MOST_REQUESTS = 1000
+
+# Words per text when no texts are given: a search query, a sentence, a paragraph. The sentence goes first, because
+# oneDNN lays the weights out for the first request.
+_WORDS = (20, 6, 100)
+
+
+def write_warmup_requests(task, directory, texts=None):
+    """Writes a request to `serving_default` for each text into the SavedModel in `directory`, in order.
+
+    Args:
+        task: a `BertTask`.
+        directory: the SavedModel.
+        texts: list of texts, for pairs of tuples of texts; None = three of usual lengths, made of the vocabulary. The
+            first 1000 are taken.
+    """
+    texts = _texts_of_vocabulary(task) if texts is None else list(texts)[:MOST_REQUESTS]
+    if not texts:
+        return
+    path = os.path.join(directory, WARMUP_FILE)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tf.io.TFRecordWriter(path) as writer:
+        for text in texts:
+            writer.write(_predict_log(dict(zip(task.serving_inputs, (text,) if isinstance(text, str) else text))))
+
+
+def _texts_of_vocabulary(task):
+    words = [piece for piece in task.preprocessor.tokenizer.get_vocabulary() if piece.isalpha()] or ["a"]
+    chosen = random.Random(0)
+    inputs = len(task.serving_inputs)
+    return [tuple(" ".join(chosen.choices(words, k=count)) for _ in range(inputs)) for count in _WORDS]
+
+
+def _predict_log(inputs):
+    """A serialized `tensorflow.serving.PredictionLog` of a Predict request with one row."""
+    # Here, not above: the message classes come with an optional package.
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    request = log.predict_log.request
+    request.model_spec.signature_name = "serving_default"
+    for name, text in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto([text], tf.string))
+    return log.SerializeToString()
