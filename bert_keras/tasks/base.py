@@ -16,7 +16,7 @@ from bert_keras.files import replaced_directory
 from bert_keras.tasks.inputs import collect
 from bert_keras.tokenizers import BertPreprocessor
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
-from bert_keras.training.distribution import get_strategy, global_sum
+from bert_keras.training.distribution import get_strategy
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
@@ -75,6 +75,7 @@ class BertTask(keras_nlp.models.Task):
     task_name = None
     columns = ()
     options = ()
+    _batch_spec = None
 
     # === What a task says ===
 
@@ -114,17 +115,17 @@ class BertTask(keras_nlp.models.Task):
     # === What the pipeline asks ===
 
     @classmethod
-    def example_features(cls, records, **described):
-        """The features of raw `tf.Example`s: dict of name to one value, or list of values, per record.
+    def example_targets(cls, records, **described):
+        """Raw targets as a `tf.Example` holds them: for each record a list of strings, ints or floats.
 
         Args:
             records: `Records` with targets.
             **described: what `describe_targets` gave.
 
         Raises:
-            BadInput: a target is unknown to what was described.
+            BadInput: a target is missing, or unknown to what was described.
         """
-        raise NotImplementedError(f"{cls.__name__}.example_features")
+        raise NotImplementedError(f"{cls.__name__}.example_targets")
 
     @property
     def example_spec(self):
@@ -285,14 +286,19 @@ class BertTask(keras_nlp.models.Task):
 
     def _compile_for(self, total_steps, tokens_per_batch):
         arguments = dict(self._compile_arguments)
-        if arguments["optimizer"] is None:
-            arguments["optimizer"] = self._recipe.optimizer(total_steps)
         self._own_loss = arguments["loss"] is None
-        if arguments["metrics"] is None:
-            arguments["metrics"] = self.default_metrics()
-        if tokens_per_batch is not None:
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            # The loop that Keras writes around several steps cannot hold a reduction over replicas.
+            if arguments.setdefault("steps_per_execution", 1) > 1:
+                raise ValueError("steps_per_execution above 1 does not work on several replicas; leave it out.")
+        elif tokens_per_batch is not None:
             arguments.setdefault("steps_per_execution", steps_per_execution(self.backbone.config, tokens_per_batch))
+        # Optimizer and metrics hold variables, which must be made under the strategy that trains them.
         with self.distribute_strategy.scope():
+            if arguments["optimizer"] is None:
+                arguments["optimizer"] = self._recipe.optimizer(total_steps)
+            if arguments["metrics"] is None:
+                arguments["metrics"] = self.default_metrics()
             super().compile(**arguments)
 
     def get_compile_config(self):
@@ -306,13 +312,17 @@ class BertTask(keras_nlp.models.Task):
         """The mean of the examples' losses, weighted by `sample_weight`, over all replicas.
 
         Keras divides by the number of examples of each replica, which is another mean when weights or the replicas'
-        shares differ.
+        shares differ. The batches of `fit` carry weights `[batch, 1]` that sum to 1 over all replicas; plain weights
+        `[batch]`, or none, mean the mean over the replica's own examples.
         """
         if not self._own_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training=training)
         losses = tf.cast(self.example_losses(y, y_pred), tf.float32)
+        if sample_weight is not None and sample_weight.shape.rank == 2:
+            return tf.reduce_sum(losses * sample_weight[:, 0])
         weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses * weights), global_sum(tf.reduce_sum(weights)))
+        mean = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return mean / self.distribute_strategy.num_replicas_in_sync
 
     def fit(
         self,
@@ -357,13 +367,12 @@ class BertTask(keras_nlp.models.Task):
         steps = number_of_batches(rows, batch_size)
         self._compile_for(steps * epochs, batch_size * float(np.mean(rows.lengths)))
         self._seed_dropout(seed)
-        with self.distribute_strategy.scope():
-            return super().fit(
-                self._batches(rows, batch_size, seed, shuffle),
-                epochs=epochs,
-                validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
-                **kwargs,
-            )
+        return super().fit(
+            self._batches(rows, batch_size, seed, shuffle),
+            epochs=epochs,
+            validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
+            **kwargs,
+        )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and Keras metrics on raw text; inputs as in `fit`."""
@@ -419,7 +428,20 @@ class BertTask(keras_nlp.models.Task):
 
     def _batches(self, rows, batch_size, seed=0, shuffle=True):
         multiple = {"length_multiple": 32} if self.jit_compile else {}
-        return bucketed_batches(rows, batch_size, self.preprocessor.tokenizer.pad_token_id, seed, shuffle, **multiple)
+        pad_token_id = self.preprocessor.tokenizer.pad_token_id
+        dataset = bucketed_batches(rows, batch_size, pad_token_id, seed, shuffle, shares=self._own_loss, **multiple)
+        self._batch_spec = dataset.element_spec
+        return dataset
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Under a strategy Keras builds metrics and optimizer from the mean of the replicas' first batches. That takes an
+        # epoch from the data, and fails where the replicas' shares differ in size. An empty batch of the same kind will
+        # do as well.
+        if iterator is not None and data_batch is None and self._batch_spec is not None:
+            data_batch = keras.tree.map_structure(
+                lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype), self._batch_spec
+            )
+        super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
 
     def _seed_dropout(self, seed):
         generators = [g for layer in self._flatten_layers() for g in getattr(layer, "_seed_generators", [])]

@@ -269,18 +269,22 @@ class TextClassifier(BertTask):
     # === Pipeline ===
 
     @classmethod
-    def example_targets(cls, records, problem, label_separator=None, **described):
+    def example_targets(cls, records, problem, labels, label_separator=None, **described):
         """Raw targets as a `tf.Example` holds them: for each record a list of label names, or of one float.
 
         Args:
             records: `Records` with targets.
-            problem, label_separator: from `describe_targets`, whose other keys are taken and not needed.
+            problem, labels, label_separator: from `describe_targets`, whose other keys are taken and not needed.
+
+        Raises:
+            BadInput: a target is missing, or not one of `labels`.
         """
         if problem == "regression":
             return [[float(value)] for value in label_data.regression_values(records)]
         if problem == "multilabel":
+            label_data.many_hot(records, labels, label_separator)
             return [sorted(names) for names in label_data.label_sets(records, label_separator)]
-        return [[label_data.label_name(target)] for target in records.targets]
+        return [[labels[label]] for label in label_data.class_ids(records, labels)]
 
     @property
     def example_spec(self):
@@ -308,17 +312,6 @@ class TextClassifier(BertTask):
         # An unknown label becomes -1 instead of silently the first class.
         found = tf.reduce_any(matches, axis=-1)
         return {"label_id": tf.where(found, tf.argmax(matches, axis=-1, output_type=tf.int64), -1)}
-
-    @classmethod
-    def example_features(cls, records, problem, labels, label_separator=None, **_):
-        if problem == "regression":
-            targets = label_data.regression_values(records).tolist()
-        elif problem == "multilabel":
-            label_data.many_hot(records, labels, label_separator)
-            targets = [sorted(names) for names in label_data.label_sets(records, label_separator)]
-        else:
-            targets = [labels[label] for label in label_data.class_ids(records, labels)]
-        return {**records.features, "label": targets}
 
     @classmethod
     def eval_spec(cls, problem, **_):

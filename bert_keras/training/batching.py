@@ -94,7 +94,9 @@ def number_of_batches(rows, batch_size):
     return -(-len(rows) // batch_size)
 
 
-def bucketed_batches(rows, batch_size, pad_token_id=0, seed=0, shuffle=True, length_multiple=_LENGTH_MULTIPLE):
+def bucketed_batches(
+    rows, batch_size, pad_token_id=0, seed=0, shuffle=True, length_multiple=_LENGTH_MULTIPLE, shares=False
+):
     """Batches of rows of like length, each padded to its own longest row.
 
     Args:
@@ -104,6 +106,8 @@ def bucketed_batches(rows, batch_size, pad_token_id=0, seed=0, shuffle=True, len
         seed: int. The order of epoch e depends on `seed` and e alone.
         shuffle: bool. False gives the same batches every time, longest first.
         length_multiple: int. Lengths are rounded up to a multiple of it.
+        shares: bool. Gives weights as float32 `[batch, 1]` that sum to 1 over the batch, instead of `[batch]` as they
+            are. A weighted mean is then a sum, which a strategy may cut over replicas in any way.
 
     Returns:
         A `tf.data.Dataset`, a new epoch each time it is iterated, of `features`, or `(features, targets[, weights])`;
@@ -117,7 +121,8 @@ def bucketed_batches(rows, batch_size, pad_token_id=0, seed=0, shuffle=True, len
     starts = tf.constant(np.concatenate([[0], np.cumsum(rows.lengths)]), tf.int64)
     token_ids, first_lengths = tf.constant(rows.token_ids), tf.constant(rows.first_lengths)
     targets = None if rows.targets is None else tf.constant(rows.targets)
-    weights = None if rows.weights is None else tf.constant(rows.weights, tf.float32)
+    weights = np.ones(len(rows)) if shares and rows.weights is None else rows.weights
+    weights = None if weights is None else tf.constant(weights, tf.float32)
     ragged = tf.RaggedTensor.from_row_splits(token_ids, starts, validate=False)
 
     def batch(order, number):
@@ -137,7 +142,10 @@ def bucketed_batches(rows, batch_size, pad_token_id=0, seed=0, shuffle=True, len
             return features
         if weights is None:
             return features, tf.gather(targets, picked)
-        return features, tf.gather(targets, picked), tf.gather(weights, picked)
+        picked_weights = tf.gather(weights, picked)
+        if shares:
+            picked_weights = tf.math.divide_no_nan(picked_weights, tf.reduce_sum(picked_weights))[:, None]
+        return features, tf.gather(targets, picked), picked_weights
 
     count = number_of_batches(rows, batch_size)
 
