@@ -15,7 +15,7 @@ from bert_keras.files import replaced_directory
 LARGEST_FROZEN_BYTES = 1_600_000_000
 
 
-def export_saved_model(task, path, freeze=True, warmup_texts=None):
+def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False):
     """Writes a task as a SavedModel directory, with the tokenizer inside.
 
     N is the number of rows, L their length in tokens, K the number of labels. Inputs are tensors `[N]` but where said.
@@ -27,6 +27,7 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None):
     | `examples` | `examples`: serialized `tf.Example` with the texts as features (string) | the answers |
     | `classify`, where the answers have `scores` | `inputs`: serialized `tf.Example` (string) | `classes` string, `scores` float32 `[N, K]` |
     | `regress`, where the answers have `value` | `inputs`: serialized `tf.Example` (string) | `outputs` float32 `[N]` |
+    | `targets`, with `targets=True` | `examples`: serialized `tf.Example` with the target as a feature (string) | what the task's `target_features` gives |
 
     The answers are what the task's `serving_outputs` gives. Of `TextClassifier`:
 
@@ -47,6 +48,7 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None):
             the server. Models over 1.6 GB are written with variables instead, with a warning.
         warmup_texts: list of texts (for pairs: of tuples) to warm the server with, a request each; None = texts made of
             the vocabulary; an empty list writes no file.
+        targets: bool. Adds the signature `targets`, by which an evaluator reads labels as this model numbers them.
 
     Returns:
         The path.
@@ -58,7 +60,7 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None):
     if task.preprocessor is None:
         raise ValueError("This task has no preprocessor, so no text can reach the model; give it one, then export.")
     model = ServingModel(task, freeze=freeze and _can_freeze(task))
-    signatures = build_signatures(task, model)
+    signatures = build_signatures(task, model, targets)
     with replaced_directory(path) as new:
         tf.saved_model.save(model, new, signatures={name: made.function for name, made in signatures.items()})
         _set_methods(new, {name: made.method for name, made in signatures.items() if made.method})

@@ -19,12 +19,13 @@ class Signature:
     method: str | None = None
 
 
-def build_signatures(task, model):
+def build_signatures(task, model, targets=False):
     """Dict of signature name to `Signature`; the table stands at `export_saved_model`.
 
     Args:
         task: a `BertTask`.
         model: its `ServingModel`.
+        targets: bool. Whether to add `targets`.
     """
 
     def answers(texts):
@@ -49,7 +50,15 @@ def build_signatures(task, model):
     if "value" in given:
         regress = _traced(lambda inputs: {"outputs": answers(parse(inputs))["value"]}, [_strings("inputs")])
         signatures["regress"] = Signature(regress, REGRESS_METHOD)
+    if targets:
+        signatures["targets"] = Signature(_traced(lambda examples: _targets(task, examples), [_strings("examples")]))
     return signatures
+
+
+def _targets(task, serialized):
+    spec = {name: feature for name, feature in task.example_spec.items() if name not in task.serving_inputs}
+    (target,) = tf.io.parse_example(serialized, spec).values()
+    return task.target_features(target)
 
 
 def _strings(name):

@@ -1,0 +1,183 @@
+"""What a pipeline run is told: one YAML file, validated as a whole before anything starts.
+
+    name: reviews
+    data:
+      path: reviews.csv
+    model:
+      preset: minilm_l6_uncased
+
+Everything else has a default. Relative paths are relative to the YAML file.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(pydantic.BaseModel):
+    """A part of the config: unknown keys are errors, values never change."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class DataConfig(Section):
+    """Where the examples are: either `path`, which is split, or `train` and `eval`."""
+
+    path: Path | None = None
+    """A file of examples (.csv, .tsv, .jsonl, gzipped or not); the hash of each decides whether it is trained or evaluated
+    on."""
+    eval_fraction: Fraction = 0.2
+    """The part of `path` that is evaluated on, to the nearest percent."""
+    train: Path | None = None
+    """A file of training examples."""
+    eval: Path | None = None
+    """A file of evaluation examples."""
+    columns: dict[str, str | int] = {}
+    """Role -> the name, or the number from 1, of its column. A role left out takes the column named like it."""
+    header: bool = True
+    """Whether the first row of a CSV or TSV file holds the names of the columns."""
+    quoted: bool | None = None
+    """Whether fields of a CSV or TSV file may stand in double quotes; default: yes for CSV, no for TSV."""
+
+    @pydantic.model_validator(mode="after")
+    def _one_way_of_splitting(self):
+        if self.path and (self.train or self.eval):
+            raise ValueError("`path` stands beside `train` or `eval`; expected `path` alone, or `train` and `eval`")
+        if not self.path and not (self.train and self.eval):
+            raise ValueError("there are no examples; expected `path`, or both `train` and `eval`")
+        if not self.path and "eval_fraction" in self.model_fields_set:
+            raise ValueError("`eval_fraction` splits `path`; with `train` and `eval` leave it out")
+        if self.path and not 1 <= round(100 * self.eval_fraction) <= 99:
+            raise ValueError(f"`eval_fraction` is {self.eval_fraction}; expected 0.01 to 0.99")
+        return self
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The data files by their key in the config."""
+        return {key: path for key in ("path", "train", "eval") if (path := getattr(self, key))}
+
+
+class TaskConfig(Section):
+    """What the model learns."""
+
+    name: str = "classification"
+    """A task of `bert_keras.tasks`."""
+    options: dict[str, Any] = {}
+    """The task's own options, such as `problem: multiclass`; by default the training records decide."""
+
+
+class ModelConfig(Section):
+    """The model that training starts from."""
+
+    preset: str
+    """A preset's name, its directory or a Hugging Face directory; with `random_start` the name of a size."""
+    max_length: Annotated[int, Field(ge=5, le=512)] = 128
+    """Tokens that the model reads of an example, special tokens included; what is beyond is cut off."""
+    random_start: bool = False
+    """Start from random weights instead of the preset's."""
+    vocabulary: Path | None = None
+    """The vocabulary file (one piece a line) of a size that starts at random."""
+
+
+class TrainConfig(Section):
+    """How it is trained."""
+
+    epochs: Count = 3
+    """Times that every training example is seen."""
+    batch_size: Count = 32
+    """Examples a step, over all replicas."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Highest learning rate; default: the task's recipe."""
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """The numbers that layers compute with; weights stay float32."""
+    strategy: Literal["auto", "none", "mirrored"] = "auto"
+    """`mirrored` copies the model to every GPU of this machine; `auto` does that where there are GPUs."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """The same seed on the same machine gives the same weights."""
+
+
+class Threshold(Section):
+    """What a metric must reach for the model to be pushed."""
+
+    lower_bound: float | None = None
+    """The least value that passes."""
+    upper_bound: float | None = None
+    """The greatest value that passes."""
+    change: float | None = None
+    """The least gain over the last blessed model, which may be negative: -0.01 allows the loss of a hundredth. For a
+    metric that should fall, the greatest rise. Without a blessed model it is not looked at."""
+
+    @pydantic.model_validator(mode="after")
+    def _says_something(self):
+        if not self.model_fields_set:
+            raise ValueError("the threshold is empty; expected `lower_bound`, `upper_bound` or `change`")
+        if self.lower_bound is not None and self.upper_bound is not None and self.lower_bound > self.upper_bound:
+            raise ValueError(f"`lower_bound` {self.lower_bound} lies above `upper_bound` {self.upper_bound}")
+        return self
+
+
+class EvaluateConfig(Section):
+    """When a model is good enough."""
+
+    thresholds: dict[str, Threshold] = {}
+    """Metric -> what it must reach; default: the task's main metric does not fall behind the last blessed model."""
+    slices: list[str] = []
+    """Columns of the data; the metrics are reported for each of their values as well. The thresholds hold for all rows
+    together."""
+
+
+class PushConfig(Section):
+    """Where a good model goes."""
+
+    directory: Path | None = None
+    """Versions are written below it as DIRECTORY/VERSION; default: ROOT/serving/NAME."""
+
+
+class PipelineConfig(Section):
+    """One pipeline: its data, its model, and its bar."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+    """The pipeline's name, in its metadata and by default as the served model's; letters, digits, `.`, `_`, `-`."""
+    root: Path = Path("runs")
+    """The folder of everything that the pipeline writes: ROOT/NAME and the metadata ROOT/metadata.sqlite."""
+    cache: bool = True
+    """Whether a component whose inputs are as in an earlier run is skipped and its former output taken."""
+    data: DataConfig
+    task: TaskConfig = TaskConfig()
+    model: ModelConfig
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    push: PushConfig = PushConfig()
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the components' outputs go."""
+        return self.root / self.name
+
+    @property
+    def metadata(self) -> Path:
+        """The SQLite file of ML Metadata."""
+        return self.root / "metadata.sqlite"
+
+    @property
+    def push_directory(self) -> Path:
+        """The base path that a model server watches."""
+        return self.push.directory or self.root / "serving" / self.name
+
+
+def resolve_paths(section: Section, folder: Path) -> Section:
+    """The section with every relative path put below `folder`, which is absolute."""
+    changed = {}
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, Section):
+            changed[key] = resolve_paths(value, folder)
+        elif isinstance(value, Path):
+            changed[key] = Path(os.path.normpath(folder / value.expanduser()))
+    return section.model_copy(update=changed)

@@ -1,0 +1,61 @@
+"""The part of a run that needs TFX."""
+
+import datetime
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from unittest import mock
+
+from tfx.utils import path_utils
+
+from bert_keras.errors import WorkFailed
+from pipelines import history
+from pipelines.config import PipelineConfig
+from pipelines.local import LocalRunner
+from pipelines.log import RunLog
+from pipelines.pipeline import make_pipeline
+from pipelines.prepare import Prepared
+from pipelines.result import RunResult
+from pipelines.trainer import PRESET_FOLDER
+
+
+def execute(config: PipelineConfig, prepared: Prepared, say: Callable[[str], None]) -> RunResult:
+    """Runs all components and reads what came of it.
+
+    Raises:
+        WorkFailed: a component failed; the message names it and the log.
+        BadInput: a component refused the data.
+    """
+    started = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    with (
+        RunLog(config.artifacts / "logs" / f"{started}.log", say) as log,
+        warnings.catch_warnings(),
+        # TFX and Beam look for flags of theirs in the arguments of whatever program runs them.
+        mock.patch.object(sys, "argv", sys.argv[:1]),
+    ):
+        warnings.simplefilter("ignore")
+        nodes = LocalRunner(say, log).run(make_pipeline(config, prepared))
+        return _result(nodes, str(log.path))
+
+
+def _result(nodes: dict[str, history.Node], log: str) -> RunResult:
+    evaluator, pusher, trainer = nodes["Evaluator"], nodes["Pusher"], nodes["Trainer"]
+    pushed = pusher.property("pushed_model", "pushed_destination")
+    if pushed and not os.path.isdir(pushed):
+        raise WorkFailed(f"an earlier run pushed this model to {pushed}, which is gone; run with `cache: false`")
+    metrics = history.metrics(evaluator)
+    blessed = evaluator.property("blessing", "blessed") == 1
+    return RunResult(
+        blessed=blessed,
+        pushed_path=pushed,
+        why_not=[] if blessed else history.why_not_blessed(evaluator),
+        metrics=metrics.pop("", {}),
+        baseline_metrics=history.metrics(evaluator, "baseline").get("", {}),
+        slice_metrics=metrics,
+        anomalies=history.anomalies(nodes["ExampleValidator"]),
+        components={name: node.state for name, node in nodes.items()},
+        preset=os.path.join(trainer.path("model_run"), PRESET_FOLDER),
+        saved_model=path_utils.serving_model_dir(trainer.path("model")),
+        log=log,
+    )

@@ -1,0 +1,57 @@
+"""What a run came to, and the lines that say it."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes:
+        blessed: whether the model passed its thresholds.
+        pushed_path: the pushed version's directory; None where nothing was pushed.
+        why_not: what the model fell short of, a sentence each.
+        metrics: on all evaluation rows.
+        baseline_metrics: the last blessed model's on the same rows; empty where there was none.
+        slice_metrics: "column:value" -> metrics, for the config's slices.
+        anomalies: what ExampleValidator found in the data, a sentence each.
+        components: component -> ran or cached.
+        preset: directory of the trained task, for `bert_keras.load_task`.
+        saved_model: directory of the exported model, pushed or not.
+        log: the file with everything that TFX said.
+    """
+
+    blessed: bool
+    pushed_path: str | None
+    why_not: list[str]
+    metrics: dict[str, float]
+    baseline_metrics: dict[str, float]
+    slice_metrics: dict[str, dict[str, float]]
+    anomalies: list[str]
+    components: dict[str, str]
+    preset: str
+    saved_model: str
+    log: str
+
+
+def report(result: RunResult) -> list[str]:
+    """The lines that close a run."""
+    lines = [f"data: {anomaly}" for anomaly in result.anomalies] or ["data: no anomalies"]
+    against = " (the last blessed model in brackets)" if result.baseline_metrics else ""
+    lines.append(f"metrics{against}: {_metrics(result.metrics, result.baseline_metrics)}")
+    lines += [f"  {name}: {_metrics(values, {})}" for name, values in sorted(result.slice_metrics.items())]
+    if result.blessed:
+        lines.append(f"blessed; pushed to {result.pushed_path}")
+    else:
+        lines += [f"not blessed: {reason}" for reason in result.why_not]
+        lines.append("nothing was pushed")
+    return lines
+
+
+def _metrics(values: dict[str, float], baseline: dict[str, float]) -> str:
+    shown = []
+    for name, value in values.items():
+        number = f"{value:.0f}" if name == "example_count" else f"{value:.4f}"
+        before = f" [{baseline[name]:.4f}]" if name in baseline and name != "example_count" else ""
+        shown.append(f"{name} {number}{before}")
+    return ", ".join(shown)

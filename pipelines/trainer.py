@@ -1,0 +1,89 @@
+"""Trainer: fits the task on transformed examples and exports it."""
+
+import functools
+import logging
+import os
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from bert_keras.export import export_saved_model
+from bert_keras.training.batching import TokenizedRows
+from pipelines.task import make_task
+from pipelines.transform import SEGMENT_IDS, TOKEN_IDS
+
+log = logging.getLogger(__name__)
+
+PRESET_FOLDER = "preset"
+_CHUNK = 1024
+
+
+def run_fn(fn_args):
+    """TFX's hook: trains on transformed examples, writes a SavedModel and, beside the logs, a preset."""
+    recipe, train = fn_args.custom_config["recipe"], fn_args.custom_config["train"]
+    rows = {
+        split: read_rows(files, fn_args.transform_output)
+        for split, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
+    }
+    task = make_task(recipe, dtype=train["precision"], strategy=strategy_name(train["strategy"]), seed=train["seed"])
+    if train["learning_rate"] is not None:
+        task.compile(recipe={"learning_rate": train["learning_rate"]})
+    task.fit(
+        rows["train"],
+        validation_data=rows["eval"],
+        batch_size=train["batch_size"],
+        epochs=train["epochs"],
+        seed=train["seed"],
+        callbacks=[
+            keras.callbacks.TensorBoard(os.path.join(fn_args.model_run_dir, "logs"), write_graph=False),
+            keras.callbacks.LambdaCallback(on_epoch_end=functools.partial(_log_epoch, epochs=train["epochs"])),
+        ],
+        verbose=0,
+    )
+    task.save_to_preset(os.path.join(fn_args.model_run_dir, PRESET_FOLDER))
+    export_saved_model(task, fn_args.serving_model_dir, targets=True)
+
+
+def _log_epoch(epoch, logs, epochs):
+    values = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
+    log.info("epoch %d/%d: %s", epoch + 1, epochs, values)
+
+
+def strategy_name(name: str) -> str:
+    """`auto` is `mirrored` where there are GPUs."""
+    if name != "auto":
+        return name
+    return "mirrored" if tf.config.list_physical_devices("GPU") else "none"
+
+
+def read_rows(files: list[str], transform_graph: str) -> TokenizedRows:
+    """The transformed examples of one split.
+
+    Args:
+        files: patterns of gzipped TFRecord files.
+        transform_graph: the Transform component's output, which knows the features.
+
+    Returns:
+        `TokenizedRows` in an order that depends on the rows alone: Beam writes them in any order, and the same data and
+        seed must give the same weights.
+    """
+    spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
+    dataset = tf.data.TFRecordDataset(tf.io.gfile.glob(files), compression_type="GZIP").batch(_CHUNK)
+    chunks = list(dataset.map(lambda examples: tf.io.parse_example(examples, spec)))
+    joined = {name: tf.concat([chunk[name] for chunk in chunks], axis=0) for name in spec}
+    token_ids, segment_ids = joined.pop(TOKEN_IDS), joined.pop(SEGMENT_IDS)
+    order = _canonical_order(token_ids, segment_ids, joined)
+    targets = {name: tf.gather(values, order).numpy() for name, values in joined.items()}
+    return TokenizedRows.from_ragged(
+        tf.cast(tf.gather(token_ids, order), tf.int32),
+        tf.cast(tf.gather(segment_ids, order), tf.int32),
+        next(iter(targets.values())) if len(targets) == 1 else targets,
+    )
+
+
+def _canonical_order(token_ids, segment_ids, targets) -> np.ndarray:
+    columns = [token_ids, segment_ids, *(targets[name] for name in sorted(targets))]
+    keys = [tuple(row.numpy().tobytes() for row in rows) for rows in zip(*columns)]
+    return np.asarray(sorted(range(len(keys)), key=keys.__getitem__), "int64")
