@@ -164,9 +164,7 @@ class Client:
         state_name = get_model_status_pb2.ModelVersionStatus.State.Name
         codes = {code.value[0]: code.name for code in grpc.StatusCode}
         return [
-            VersionStatus(
-                one.version, state_name(one.state), codes[one.status.error_code], one.status.error_message
-            )
+            VersionStatus(one.version, state_name(one.state), codes[one.status.error_code], one.status.error_message)
             for one in response.model_version_status
         ]
 

@@ -90,9 +90,7 @@ def _by_name(signature: Signature, inputs, where: str) -> Mapping:
     if len(signature.inputs) == 1:
         return {next(iter(signature.inputs)): inputs}
     names = ", ".join(signature.inputs)
-    raise InvalidInput(
-        f"signature {signature.name!r} has the inputs {names}: pass a dict with these keys", _BAD, where
-    )
+    raise InvalidInput(f"signature {signature.name!r} has the inputs {names}: pass a dict with these keys", _BAD, where)
 
 
 def _fit_one(name: str, value, spec: TensorSpec, where: str) -> np.ndarray:
@@ -147,4 +145,3 @@ def _spec(info) -> TensorSpec:
     unknown = info.tensor_shape.unknown_rank
     shape = None if unknown else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
     return TensorSpec(tensors.dtype_name(info.dtype), shape, info.dtype)
-

@@ -31,9 +31,7 @@ def from_flags(flags: Flags) -> list[ModelSettings]:
     if flags.model_config_file:
         return from_file(flags.model_config_file)
     config = model_server_config_pb2.ModelServerConfig()
-    config.model_config_list.config.add(
-        name=flags.model_name, base_path=flags.model_base_path, model_platform=PLATFORM
-    )
+    config.model_config_list.config.add(name=flags.model_name, base_path=flags.model_base_path, model_platform=PLATFORM)
     return from_proto(config)
 
 

@@ -21,8 +21,6 @@ from serving.server.servable import Servable
 from serving.server.states import State
 from serving.server.status import ServingError, failed_precondition, invalid, not_found
 
-_INT64_MAX = 2**63 - 1
-
 
 @dataclass(frozen=True)
 class CallOptions:
@@ -41,7 +39,7 @@ class ServerCore:
         labels_ahead: version labels may name versions that are not loaded.
     """
 
-    def __init__(self, manager: ModelManager, options: CallOptions = CallOptions(), labels_ahead: bool = False):
+    def __init__(self, manager: ModelManager, options: CallOptions, labels_ahead: bool = False):
         self.manager = manager
         self._options = options
         self._labels_ahead = labels_ahead
@@ -51,7 +49,12 @@ class ServerCore:
 
     # === Models ===
 
-    def reload(self, models: list[ModelSettings], what: str = "model(s)", interrupted: Callable[[], bool] | None = None):
+    def reload(
+        self,
+        models: list[ModelSettings],
+        what: str = "model(s)",
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Serves these models and no others; returns when every one that was not served before answers."""
         with self._reloading:
             platforms = {model.name: model.platform for model in self._models}
@@ -64,7 +67,7 @@ class ServerCore:
                     )
             added = self.manager.configure(models)
             self._models = models
-            self.manager.wait_until_ready(added, what, interrupted or (lambda: False))
+            self.manager.wait_until_ready(added, what, interrupted)
             self._set_labels(models)
 
     @contextmanager
@@ -144,7 +147,7 @@ class ServerCore:
             return response
 
     def signature_inputs(self, spec, signature_name: str) -> dict:
-        """TensorInfo by input name; what REST needs to read JSON. The missing signature has REST's own code and text."""
+        """TensorInfo by input name, which REST needs to read JSON; a missing signature has REST's own code and text."""
         with self.use(spec) as servable:
             name = signature_name or predict.DEFAULT_SIGNATURE
             if name not in servable.signatures:

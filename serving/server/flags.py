@@ -25,7 +25,7 @@ class Flags:
     rest_api_timeout_in_ms: int = flag(30_000, "time limit of a REST request")
     rest_api_enable_cors_support: bool = flag(False, "send CORS headers")
     model_name: str = flag("default", "name of the model (without --model_config_file)")
-    model_base_path: str = flag("", "absolute path of the folder with the version folders (without --model_config_file)")
+    model_base_path: str = flag("", "absolute path of the folder of versions (without --model_config_file)")
     model_config_file: str = flag("", "text-format ModelServerConfig with one or more models")
     model_config_file_poll_wait_seconds: int = flag(0, "read --model_config_file again this often; 0: never")
     file_system_poll_wait_seconds: int = flag(1, "look for new versions this often; 0: once, at start")

@@ -27,9 +27,7 @@ def fill_examples(document: dict, request) -> None:
 
 
 def classification_text(result) -> str:
-    rows = [
-        [[one.label, json_text.number(one.score)] for one in row.classes] for row in result.classifications
-    ]
+    rows = [[[one.label, json_text.number(one.score)] for one in row.classes] for row in result.classifications]
     if not rows:
         raise invalid("Cannot convert empty ClassificationResults to JSON")
     return json_text.write({"results": rows}, inline_from=2)

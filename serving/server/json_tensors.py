@@ -1,4 +1,4 @@
-"""REST bodies to request messages and responses to REST bodies: json_tensor.cc of TensorFlow Serving, its texts kept."""
+"""REST bodies to request messages, responses to REST bodies: TensorFlow Serving's json_tensor.cc, its texts kept."""
 
 import base64
 import binascii
@@ -291,7 +291,6 @@ def decode_binary(value: dict) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise invalid("Unable to base64 decode") from None
-
 
 
 def _format_error(value, text: str) -> ServingError:

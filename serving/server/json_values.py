@@ -71,8 +71,7 @@ def text_bytes(value: str) -> bytes:
 
 def type_error(value, dtype: int):
     raise invalid(
-        f"JSON Value: {value_text(value)} Type: {type_text(value)} is not of expected type: "
-        f"{tensors.dtype_name(dtype)}"
+        f"JSON Value: {value_text(value)} Type: {type_text(value)} is not of expected type: {tensors.dtype_name(dtype)}"
     )
 
 

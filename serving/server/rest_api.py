@@ -124,9 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True  # what is left of the body is not read
             return *error_response(error), as_json
         if not API.fullmatch(path):
-            return 404, "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>", {
-                "Content-Type": "text/html"
-            }
+            return (
+                404,
+                "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>",
+                {"Content-Type": "text/html"},
+            )
         return self.server_app.answer(self.command, path, body, self.headers.get("Origin"))
 
     def _send(self, status: int, text: str, headers: dict[str, str]) -> None:

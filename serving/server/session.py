@@ -5,9 +5,12 @@ eager signature call. The public `Session.run` cannot be used: it refuses shapes
 the private names of TensorFlow, all of them in this module; `self_test` shows at start that they do what is expected.
 """
 
+import os
+
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session  # private: run options are passed as a buffer
 
 from serving.server.status import Code, ServingError
@@ -44,6 +47,7 @@ class ModelSession:
     @classmethod
     def load(cls, export_dir: str, tags=("serve",), config: tf.compat.v1.ConfigProto | None = None) -> "ModelSession":
         """Loads a SavedModel directory. Raises ServingError with the code that TensorFlow Serving gives."""
+        _check_whole(export_dir)
         graph = tf.Graph()
         session = tf.compat.v1.Session(graph=graph, config=config)
         try:
@@ -71,6 +75,9 @@ class ModelSession:
             )
         except tf.errors.OpError as error:
             raise ServingError(Code(error.error_code), error.message) from None
+        except UnicodeDecodeError as error:
+            # TensorFlow's text quotes bytes of the request that are no UTF-8, and the code is lost on the way.
+            raise ServingError(Code.INVALID_ARGUMENT, error.object.decode(errors="replace")) from None
         finally:
             if options is not None:
                 pywrap_tf_session.TF_DeleteBuffer(options)
@@ -123,6 +130,20 @@ def self_test() -> None:
         ) from error
 
 
+def _check_whole(export_dir: str) -> None:
+    """Raises DATA_LOSS for a saved_model.pb that is cut off or no protobuf: some versions of protobuf read a part."""
+    path = os.path.join(export_dir, "saved_model.pb")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        if saved_model_pb2.SavedModel().MergeFromString(data) not in (None, len(data)):
+            raise DecodeError
+    except FileNotFoundError:
+        pass  # a text-format model, or none: the loader says
+    except DecodeError:
+        raise ServingError(Code.DATA_LOSS, f"Can't parse {path} as binary proto") from None
+
+
 def _run_options(timeout_ms: int) -> bytes:
     return tf.compat.v1.RunOptions(timeout_in_ms=timeout_ms).SerializeToString()
 
@@ -138,8 +159,6 @@ def _load_error(error: Exception, export_dir: str, tags) -> ServingError:
             f"Could not find meta graph def matching supplied tags: {{ {wanted} }}. To inspect available tag-sets in "
             "the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
         )
-    if isinstance(error, DecodeError) or (isinstance(error, OSError) and "parse" in text.lower()):
-        return ServingError(Code.DATA_LOSS, f"Can't parse {export_dir}/saved_model.pb as binary proto")
     if isinstance(error, OSError):
         missing = f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {export_dir}"
         return ServingError(Code.NOT_FOUND, missing)

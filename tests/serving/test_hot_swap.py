@@ -1,0 +1,186 @@
+"""Versions replaced under load, broken versions beside a serving one, warm-up; with real models and a real server."""
+
+import shutil
+import threading
+import time
+
+import grpc
+import numpy as np
+import pytest
+
+from serving import tensors
+from serving.protos import get_model_status_pb2, model_pb2, predict_pb2, prediction_log_pb2
+from serving.server.session import ModelSession
+from serving.server.status import ServingError
+from tests.serving.endpoint import predict_request
+
+PREDICT = "PredictionService/Predict"
+
+
+def answer(endpoint):
+    response = endpoint.call(PREDICT, predict_request("m", inputs={"x": np.float32([10.0])}))
+    return response.model_spec.version.value, tensors.from_proto(response.outputs["y"]).tolist()
+
+
+def states(endpoint):
+    request = get_model_status_pb2.GetModelStatusRequest(model_spec=model_pb2.ModelSpec(name="m"))
+    response = endpoint.call("ModelService/GetModelStatus", request)
+    return {s.version: (s.state, s.status.error_code) for s in response.model_version_status}
+
+
+def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not come true in time"
+        time.sleep(0.02)
+
+
+class Load:
+    """Threads that ask without a pause, and keep every answer."""
+
+    def __init__(self, endpoint, threads=4):
+        self.answers, self.failures = [], []
+        self._stop = threading.Event()
+        self._endpoint = endpoint
+        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self):
+        data = predict_request("m", inputs={"x": np.float32([10.0])}).SerializeToString()
+        with grpc.insecure_channel(self._endpoint.grpc) as channel:
+            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+            while not self._stop.is_set():
+                try:
+                    response = predict_pb2.PredictResponse.FromString(call(data, timeout=20))
+                    self.answers.append((response.model_spec.version.value, response.outputs["y"].float_val[0]))
+                except grpc.RpcError as error:
+                    self.failures.append((error.code().name, error.details()))
+
+
+def test_swaps_under_load_fail_no_request_and_mix_no_version(start_server, settings_of, put_version, tmp_path):
+    put_version(tmp_path, 1)
+    _, endpoint = start_server(settings_of("m", tmp_path))
+    with Load(endpoint) as load:
+        for version in range(2, 8):
+            put_version(tmp_path, version, like=1 + version % 2)
+            until(lambda version=version: load.answers and load.answers[-1][0] == version)
+        until(lambda: states(endpoint)[6] == (50, 0))
+    assert load.failures == []
+    # Odd versions are the model that adds 2, even ones and the first the one that adds 1.
+    adds = {version: 1 + version % 2 for version in range(2, 8)} | {1: 1}
+    assert {(version, value) for version, value in load.answers} == {(v, 10.0 + adds[v]) for v in adds}
+
+
+def test_a_half_copied_version_is_not_touched_while_the_old_one_serves(
+    start_server, settings_of, put_version, saved_versions, tmp_path
+):
+    put_version(tmp_path, 1)
+    _, endpoint = start_server(settings_of("m", tmp_path))
+    shutil.copytree(saved_versions / "2", tmp_path / "2", ignore=shutil.ignore_patterns("saved_model.pb"))
+    time.sleep(1.5)
+    assert (answer(endpoint), states(endpoint)) == ((1, [11.0]), {1: (30, 0)})
+    shutil.copy(saved_versions / "2" / "saved_model.pb", tmp_path / "2")
+    until(lambda: answer(endpoint) == (2, [12.0]))
+
+
+@pytest.mark.filterwarnings("ignore:Unexpected end-group tag")  # an older protobuf's remark on such a file
+def test_a_corrupted_version_is_given_up_while_the_old_one_serves_until_it_is_mended(
+    start_server, settings_of, put_version, saved_versions, tmp_path
+):
+    put_version(tmp_path, 1)
+    _, endpoint = start_server(settings_of("m", tmp_path), max_num_load_retries=0)
+    (tmp_path / "2").mkdir()
+    (tmp_path / "2" / "saved_model.pb").write_bytes(b"\x00 half a graph")
+    until(lambda: states(endpoint).get(2) == (50, 15))  # END, DATA_LOSS
+    assert answer(endpoint) == (1, [11.0])
+    shutil.copytree(saved_versions / "2", tmp_path / "2", dirs_exist_ok=True)
+    until(lambda: answer(endpoint) == (2, [12.0]))
+
+
+def test_removing_all_versions_unloads_the_model(start_server, settings_of, put_version, tmp_path):
+    put_version(tmp_path, 1)
+    _, endpoint = start_server(settings_of("m", tmp_path))
+    shutil.rmtree(tmp_path / "1")
+    until(lambda: states(endpoint) == {1: (50, 0)})
+    assert endpoint.refusal(PREDICT, predict_request("m")) == (
+        "NOT_FOUND",
+        "Servable not found for request: Latest(m)",
+    )
+
+
+# === Loading and warm-up ===
+
+
+def test_a_missing_tag_is_not_found(saved_versions):
+    with pytest.raises(ServingError, match="NOT_FOUND: Could not find meta graph def matching supplied tags: { gpu }"):
+        ModelSession.load(str(saved_versions / "1"), tags=("gpu",))
+
+
+def write_warmup(folder, *logs):
+    import tensorflow as tf
+
+    (folder / "assets.extra").mkdir()
+    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
+        for log in logs:
+            writer.write(log if isinstance(log, bytes) else log.SerializeToString())
+
+
+def warm_up(folder, **kwargs):
+    from serving.server.core import CallOptions
+    from serving.server.servable import Servable
+    from serving.server.warmup import warm_up
+
+    return warm_up(Servable("m", 1, ModelSession.load(str(folder))), str(folder), CallOptions(), **kwargs)
+
+
+def predict_log(name="another model", inputs="x"):
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(predict_request(name, inputs={inputs: np.float32([1.0])}))
+    return log
+
+
+@pytest.fixture
+def version_folder(saved_versions, tmp_path):
+    return shutil.copytree(saved_versions / "1", tmp_path / "1")
+
+
+def test_warm_up_replays_requests_whatever_model_they_name(version_folder):
+    write_warmup(version_folder, predict_log(), predict_log("m"))
+    assert warm_up(version_folder, iterations=3) == 2
+
+
+@pytest.mark.parametrize(
+    "log, text",
+    [
+        (b"\xff\xff", "INVALID_ARGUMENT: Failed to parse warmup record: "),
+        (predict_log(inputs="z"), "INVALID_ARGUMENT: Signature input alias: x"),
+        (prediction_log_pb2.PredictionLog(session_run_log={}), "UNIMPLEMENTED: Unsupported log_type for warmup"),
+    ],
+)
+def test_a_warm_up_request_that_fails_fails_the_load(version_folder, log, text):
+    write_warmup(version_folder, log)
+    with pytest.raises(ServingError) as caught:
+        warm_up(version_folder)
+    assert str(caught.value).startswith(text)
+
+
+def test_more_than_1000_warm_up_records_fail_the_load(version_folder):
+    write_warmup(version_folder, *[predict_log()] * 1001)
+    with pytest.raises(ServingError, match="Number of warmup records exceeds the maximum \\(1000\\) at "):
+        warm_up(version_folder)
+
+
+def test_a_warm_up_file_that_is_no_tfrecord_file_fails_the_load(version_folder):
+    (version_folder / "assets.extra").mkdir()
+    (version_folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"no records at all")
+    with pytest.raises(ServingError, match="DATA_LOSS: .* Please verify your warmup data is in TFRecord format."):
+        warm_up(version_folder)
