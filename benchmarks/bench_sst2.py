@@ -3,10 +3,11 @@
     make bench-sst2
     .venv/bin/python benchmarks/bench_sst2.py --seeds 1 --fraction 0.02     # a short look, writes no results
 
-Both sides fine-tune the same checkpoint on the same sentences with the same batch size, epochs, learning rate and seeds,
-and are then asked for the labels of the dev set. The wall time of a run is tokenizing, batching, compiling and training,
-from raw strings to the last step; loading the checkpoint and the closing evaluation are left out. One side works at a
-time, some batches each (see interleave.py). A run over the whole training file goes into RESULTS.md, seed by seed.
+Both sides fine-tune the same checkpoint on the same sentences with the same batch size, epochs, learning rate and
+seeds, and are then asked for the labels of the dev set. The wall time of a run is tokenizing, batching, compiling and
+training, from raw strings to the last step; loading the checkpoint and the closing evaluation are left out. One side
+works at a time, some batches each (see interleave.py). A run over the whole training file goes into RESULTS.md, seed by
+seed.
 """
 
 import argparse
@@ -75,10 +76,8 @@ def run_seed(workers, seed):
     for turn, (worker, reply) in enumerate(take_turns(workers, seed=seed)):
         progress[worker.name] = reply["steps"], reply["seconds"]
         if reply["done"] or turn % 10 == 9:
-            standing = ", ".join(
-                f"{name} {steps} steps in {seconds:.1f} s" for name, (steps, seconds) in progress.items()
-            )
-            print(f"seed {seed}: {standing}", flush=True)
+            standing = (f"{name} {steps} steps in {seconds:.1f} s" for name, (steps, seconds) in progress.items())
+            print(f"seed {seed}: {', '.join(standing)}", flush=True)
         if reply["done"]:
             print(f"seed {seed}: {worker.name} dev accuracy {reply['accuracy']:.4f}", flush=True)
             yield worker.name, reply
@@ -99,21 +98,20 @@ def describe(options, libraries, runs):
         for name in (OURS, PEER)
     ]
     ratio, cpu_ratio = (median(runs[PEER], key) / median(runs[OURS], key) for key in ("seconds", "cpu_seconds"))
-    extras = [name for name in ("group_by_length", "compile") if getattr(options, name)]
+    extras = "".join(f", {name}" for name in ("group_by_length", "compile") if getattr(options, name))
     return "\n\n".join(
         (
             "## SST-2, MiniLM-L6",
             f"`{command()}` on {machine()}; {seeds} of {options.seeds} seeds done.",
-            f"{options.epochs} epoch(s) of {options.fraction:.0%} of the training file, batch size {options.batch_size}, "
-            f"learning rate {options.learning_rate:g} with 10 % warm-up and linear decay, AdamW with weight decay "
-            f"{options.weight_decay:g} (not on biases and LayerNorm), gradients clipped to 1, max length "
-            f"{options.max_length}. The peer pads each batch to its longest row, {options.attention} attention, fused AdamW"
-            + "".join(f", {extra}" for extra in extras)
-            + ". Wall time: tokenizing, batching, compiling, training; turns of "
+            f"{options.epochs} epoch(s) of {options.fraction:.0%} of the training file, batch size "
+            f"{options.batch_size}, learning rate {options.learning_rate:g} with 10 % warm-up and linear decay, AdamW "
+            f"with weight decay {options.weight_decay:g} (not on biases and LayerNorm), gradients clipped to 1, max "
+            f"length {options.max_length}. The peer: each batch padded to its longest row, {options.attention} "
+            f"attention, fused AdamW{extras}. Wall time: tokenizing, batching, compiling, training; turns of "
             f"{options.steps_per_turn} batches, one side at a time, {options.threads} threads each.",
             table(["", "dev accuracy by seed", "mean", "wall time by seed (s)", "median", "processor time (s)"], rows),
-            f"The peer's median wall time is {ratio:.2f} times ours, its processor time {cpu_ratio:.2f} times. On a machine "
-            "that other programs use at the same time, the processor time is the better figure.",
+            f"The peer's median wall time is {ratio:.2f} times ours, its processor time {cpu_ratio:.2f} times. On a "
+            "machine that other programs use at the same time, the processor time is the better figure.",
         )
     )
 

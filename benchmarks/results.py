@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-HEADER = "# Results\n\nEach section is written by the command that it names. Read the ratios: the times are this machine's.\n"
+HEADER = "# Results\n\nThe command that a section names writes it. Read the ratios; the times are one machine's.\n"
 
 
 def write_section(name, body):

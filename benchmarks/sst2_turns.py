@@ -16,8 +16,8 @@ class StopWatch:
     """Working time of one training run that hands the turn over after every `steps_per_turn` batches.
 
     The run calls `start` when it begins, `step` after every batch and `stop` at its end; the time between handing the
-    turn over and getting it back is not counted. `seconds` is wall time, `cpu_seconds` the processor time of all threads,
-    which other programs on a busy machine disturb less.
+    turn over and getting it back is not counted. `seconds` is wall time, `cpu_seconds` the processor time of all
+    threads, which other programs on a busy machine disturb less.
     """
 
     def __init__(self, channel, steps_per_turn):
