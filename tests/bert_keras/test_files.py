@@ -1,0 +1,75 @@
+"""Directories are written whole or not at all."""
+
+import os
+
+import pytest
+
+from bert_keras.errors import BadInput
+from bert_keras.files import replaced_directory
+
+
+def write(path, name, text):
+    with open(os.path.join(path, name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def names(path):
+    return sorted(os.listdir(path))
+
+
+def test_a_new_directory_appears_with_what_was_written(tmp_path):
+    with replaced_directory(tmp_path / "deep" / "out") as new:
+        write(new, "a", "1")
+        assert not (tmp_path / "deep" / "out").exists()
+    assert (tmp_path / "deep" / "out" / "a").read_text() == "1"
+
+
+def test_an_old_directory_is_replaced_whole(tmp_path):
+    for name in ("a", "b"):
+        with replaced_directory(tmp_path / "out") as new:
+            write(new, "config.json", name)
+            write(new, name, name)
+    assert names(tmp_path / "out") == ["b", "config.json"]
+
+
+def test_a_failure_leaves_the_old_directory_and_nothing_else(tmp_path):
+    with replaced_directory(tmp_path / "out") as new:
+        write(new, "config.json", "old")
+    with pytest.raises(RuntimeError):
+        with replaced_directory(tmp_path / "out") as new:
+            write(new, "config.json", "new")
+            raise RuntimeError("in the middle")
+    assert (tmp_path / "out" / "config.json").read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_nothing_stays_beside_a_replaced_directory(tmp_path):
+    for _ in range(2):
+        with replaced_directory(tmp_path / "out") as new:
+            write(new, "config.json", "x")
+    assert names(tmp_path) == ["out"]
+
+
+def test_others_may_read_the_directory_as_the_umask_says(tmp_path):
+    former = os.umask(0o022)
+    try:
+        with replaced_directory(tmp_path / "out"):
+            pass
+    finally:
+        os.umask(former)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(BadInput, match="out: a file of that name is there"):
+        with replaced_directory(tmp_path / "out"):
+            pass
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="file/out.*choose another place"):
+        with replaced_directory(tmp_path / "file" / "out"):
+            pass
