@@ -133,7 +133,10 @@ def load_tokenizer(preset, vocabulary=None):
         if vocabulary is not None:
             raise BadInput(f"The preset {found.name} has a vocabulary of its own; leave out the other one.")
         if found.kind == OURS:
-            return super(WordPieceTokenizer, WordPieceTokenizer).from_preset(found.path)
+            # KerasHub would look for a tokenizer class that belongs to this backbone alone.
+            tokenizer = WordPieceTokenizer.from_config(read_json(found.path, "tokenizer.json")["config"])
+            tokenizer.load_assets(os.path.join(found.path, "assets", "tokenizer"))
+            return tokenizer
         if found.kind == KERAS_HUB:
             theirs = keras_nlp.models.BertTokenizer.from_preset(found.path)
             return WordPieceTokenizer(theirs.get_vocabulary(), lowercase=theirs.lowercase)
