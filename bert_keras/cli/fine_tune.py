@@ -63,7 +63,7 @@ def _settings_options() -> list[click.Option]:
         ),
         click.Option(
             ["--max-length"],
-            type=click.IntRange(3),
+            type=click.IntRange(5),
             default=128,
             show_default=True,
             help="Tokens of a text; more are cut.",

@@ -70,7 +70,10 @@ def test_a_link_to_an_earlier_output_stays_a_link(tmp_path):
 
 def test_a_file_in_the_way_is_said_before_any_work(tmp_path):
     (tmp_path / "file").write_text("x")
-    for path, said in ((tmp_path / "file", "this is a file"), (tmp_path / "file" / "out", "cannot be written")):
+    for path, said in (
+        (tmp_path / "file", "this is a file"),
+        (tmp_path / "file" / "out", "Cannot write the directory"),
+    ):
         with pytest.raises(BadInput, match=said):
             with output.new_directory(path):
                 pytest.fail("the work began")
