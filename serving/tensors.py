@@ -91,6 +91,16 @@ def dtype_number(dtype: np.dtype) -> int:
         raise ValueError(f"no TensorFlow dtype for numpy's {dtype}") from None
 
 
+def as_array(value) -> np.ndarray:
+    """`np.asarray`, but text stays what it is: objects of type str or bytes, with their trailing zero bytes."""
+    if isinstance(value, np.ndarray):
+        return value.astype(object) if value.dtype.kind in "SU" else value
+    leaf = value
+    while isinstance(leaf, (list, tuple)) and leaf:
+        leaf = leaf[0]
+    return np.array(value, object) if isinstance(leaf, (str, bytes)) else np.asarray(value)
+
+
 def to_proto(array, *, typed: bool = False, into=None):
     """A TensorProto of `array`.
 
@@ -101,7 +111,7 @@ def to_proto(array, *, typed: bool = False, into=None):
 
     Raises ValueError for a dtype that TensorFlow does not have.
     """
-    array = np.asarray(array)
+    array = as_array(array)
     number = dtype_number(array.dtype)
     proto = into if into is not None else tensor_pb2.TensorProto()
     proto.dtype = number

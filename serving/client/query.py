@@ -68,13 +68,20 @@ def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict]:
 
 def _plain(array: np.ndarray):
     if array.dtype == object:
-        array = np.vectorize(_as_text, otypes=[object])(array) if array.size else array
+        return _each(_as_text, array)
     elif array.dtype.kind not in "biuf":
         array = array.astype(np.float32)
     if array.dtype == np.float32:
         # Digits that float32 does not have are noise: 0.98, not 0.9800000190734863.
-        return np.vectorize(lambda value: float(str(value)), otypes=[object])(array).tolist() if array.size else []
+        return _each(lambda value: float(str(value)), array)
     return array.tolist()
+
+
+def _each(function, array: np.ndarray):
+    """Nested lists of the function's values; a plain value for an array without dimensions."""
+    values = np.empty(array.size, object)
+    values[:] = [function(value) for value in array.ravel()]
+    return values.reshape(array.shape).tolist()
 
 
 def _as_text(value) -> str:

@@ -108,13 +108,11 @@ def _fit_one(name: str, value, spec: TensorSpec, where: str) -> np.ndarray:
 
 
 def _text_array(value) -> np.ndarray:
-    array = np.asarray(value)
+    array = tensors.as_array(value)
     if array.dtype.kind not in "OSU":
         if not array.size:
             return array.astype(object)
         raise TypeError(f"got {array.dtype}")
-    if array.dtype.kind != "O":
-        array = np.array(value, dtype=object) if not isinstance(value, np.ndarray) else array.astype(object)
     for element in array.ravel():
         if not isinstance(element, (str, bytes)):
             raise TypeError(f"got {type(element).__name__} {element!r:.40}")

@@ -59,7 +59,7 @@ class Zoo(tf.Module):
     def sentiment(self, text):
         words = tf.strings.split(tf.strings.lower(text))
         score = tf.cast(tf.reduce_sum(self.words.lookup(words), axis=1), tf.float32)
-        positive = tf.sigmoid(score)
+        positive = tf.clip_by_value(0.5 + 0.25 * score, 0.0, 1.0)
         scores = tf.stack([1.0 - positive, positive], axis=1)
         best = tf.argmax(scores, axis=1)
         return {
