@@ -27,7 +27,7 @@ class FastEncoder(tf.Module):
     Args:
         backbone: a built `BertBackbone`. Its weights are copied, in float32.
         wanted: names of the outputs, of `sequence_output` and `pooled_output`.
-        freeze: bool. Constants instead of variables for all but the embedding tables, which gain nothing from it.
+        freeze: bool. Weights as constants instead of variables.
     """
 
     def __init__(self, backbone, wanted=(SEQUENCE, POOLED), freeze=True):
@@ -36,10 +36,11 @@ class FastEncoder(tf.Module):
         self.config = backbone.config
         hold = tf.constant if freeze else _variable
         embeddings = backbone.embeddings
-        # Tables are looked up, not multiplied: as variables they are held once for all signatures and sessions' graphs.
-        self.token_table = _variable(_array(embeddings.token_table))
-        self.segment_table = _variable(_array(embeddings.segment_table))
-        self.position_table = _variable(_array(embeddings.position_table))
+        # Tables gain nothing from being constants, but a single variable would make the function stateful, and Grappler
+        # no longer sees constants through the calls of a stateful one.
+        self.token_table = hold(_array(embeddings.token_table))
+        self.segment_table = hold(_array(embeddings.segment_table))
+        self.position_table = hold(_array(embeddings.position_table))
         self.embeddings_norm = _norm(embeddings.layer_norm, hold)
         self.blocks = [_held_block(block, hold) for block in backbone.blocks[:-1]]
         self.last_block = _held_block(backbone.blocks[-1], hold, query_apart=SEQUENCE not in self.wanted)
@@ -57,8 +58,9 @@ class FastEncoder(tf.Module):
         """
         batch, length = tf.unstack(tf.shape(token_ids))
         hidden = self._embed(token_ids, segment_ids, length)
-        mask = tf.reshape(tf.cast(padding_mask, tf.bool), tf.stack([batch, 1, 1, length]))
-        rows = _Rows(batch, length, (1.0 - tf.cast(mask, tf.float32)) * _FORBIDDEN)
+        # The reshape comes last: Grappler fuses the bias where it is no product itself.
+        bias = (1.0 - tf.cast(padding_mask != 0, tf.float32)) * _FORBIDDEN
+        rows = _Rows(batch, length, tf.reshape(bias, tf.stack([batch, 1, 1, length])))
         for block in self.blocks:
             hidden = self._block(block, hidden, rows)
         shape = tf.stack([batch, length, self.config.hidden_dim])
