@@ -39,7 +39,8 @@ class TrainingProgress(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        done = batch + 1 + self._epoch * (self._steps or 0)
+        # Several steps run at once, and Keras counts them in full even where the epoch ends within.
+        done = min(batch + 1, self._steps or batch + 1) + self._epoch * (self._steps or 0)
         loss = (logs or {}).get("loss")
         note = f"epoch {self._epoch + 1}/{self._epochs}"
         self._progress.update(done, note if loss is None else f"{note}, loss {float(loss):.4f}")
