@@ -30,8 +30,8 @@ class DataConfig(Section):
     """Where the examples are: either `path`, which is split, or `train` and `eval`."""
 
     path: Path | None = None
-    """A file of examples (.csv, .tsv, .jsonl, gzipped or not); the hash of each decides whether it is trained or evaluated
-    on."""
+    """A file of examples (.csv, .tsv, .jsonl, gzipped or not); the hash of each says whether it is trained on or
+    evaluated on."""
     eval_fraction: Fraction = 0.2
     """The part of `path` that is evaluated on, to the nearest percent."""
     train: Path | None = None

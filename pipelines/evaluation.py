@@ -8,6 +8,7 @@ the same numbers under the same names.
 import importlib
 import json
 import math
+import sys
 
 import apache_beam as beam
 import numpy as np
@@ -146,6 +147,9 @@ def thresholds(spec, evaluate: EvaluateConfig) -> dict[str, Threshold]:
 def metric_threshold(threshold: Threshold, lower_is_better: bool) -> config_pb2.MetricThreshold:
     """A threshold in TFMA's terms."""
     out = config_pb2.MetricThreshold()
+    # Without a base line TFMA drops what is said about changes, and blesses nothing that has no other threshold. This
+    # one passes every number, and stops NaN.
+    out.value_threshold.lower_bound.value = -sys.float_info.max
     if threshold.lower_bound is not None:
         out.value_threshold.lower_bound.value = threshold.lower_bound
     if threshold.upper_bound is not None:

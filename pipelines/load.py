@@ -93,6 +93,8 @@ def _in_words(errors: list[dict], source: str) -> str:
     # An unknown key often is why a needed one seems to be missing: it comes first.
     error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     keys = [str(part) for part in error["loc"]]
+    if _is_union(error):
+        keys = keys[:-1]
     if error["type"] == "extra_forbidden":
         known = list(_section_at(keys[:-1]).model_fields)
         inside = f" of `{'.'.join(keys[:-1])}`" if keys[:-1] else ""
@@ -102,12 +104,17 @@ def _in_words(errors: list[dict], source: str) -> str:
         )
     place = where(source, field=".".join(keys)) if keys else source
     if error["type"] == "missing":
-        return f"{place}: the key is missing; expected {_help(keys)}"
+        return f"{place}: the key is missing; expected {_help(keys).partition(';')[0]}"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
     if error["type"] in ("model_type", "dict_type"):
         return f"{place}: it is {_kind(error['input'])}; expected keys and values below it"
-    return f"{place}: it is {_shown(error['input'])}; expected {_expected(error['msg'])}"
+    return f"{place}: it is {_shown(error['input'])}; expected {_expected(error, keys)}"
+
+
+def _is_union(error: dict) -> bool:
+    # pydantic adds which of several types it tried last.
+    return len(error["loc"]) > 1 and error["loc"][-1] in ("str", "int", "float", "bool")
 
 
 def _section_at(keys: list[str]) -> type[Section]:
@@ -132,13 +139,30 @@ def _help(keys: list[str]) -> str:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return f"the section {keys[-1]!r} ({(annotation.__doc__ or '').strip().rstrip('.')})"
     description = " ".join((field.description or "").split()) if field else ""
-    return description.split(";")[0].rstrip(".") or "a value"
+    return description.rstrip(".") or "a value"
 
 
-def _expected(message: str) -> str:
-    return (
-        message.removeprefix("Input should be ").removeprefix("a valid ").replace("String should", "text that should")
-    )
+def _expected(error: dict, keys: list[str]) -> str:
+    if error["type"] in _EXPECTED:
+        return _EXPECTED[error["type"]]
+    if error["type"] == "string_pattern_mismatch":
+        return _help(keys).partition("; ")[2]
+    return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+
+
+_EXPECTED = {
+    "path_type": "a path",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "invalid_key": "keys that are text",
+    "list_type": "a list",
+}
 
 
 def _kind(value: Any) -> str:

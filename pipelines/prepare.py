@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bert_keras import __version__, presets
+from bert_keras import __version__
 from bert_keras.data.readers import read_table
 from bert_keras.errors import BadInput, nearest, where
 from bert_keras.tasks import get_task
@@ -140,6 +140,8 @@ def _check_writable(folder: Path, place: str):
 
 def _fingerprint(config: PipelineConfig) -> str:
     """A hash of the preset's and the vocabulary's files: a preset trained anew under its old name is another one."""
+    from bert_keras import presets
+
     model = config.model
     found = presets.find(model.preset)
     files = []

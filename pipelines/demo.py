@@ -1,0 +1,200 @@
+"""The whole path on real input: train, evaluate, push, serve, ask. `bert-keras demo` runs it, as does `make demo`.
+
+The input is the 100 labelled film reviews in TFX's own wheel, the weights are those of the bundled MiniLM: nothing is
+downloaded. Everything is written below `demo-output`; a second run takes from there what has not changed.
+"""
+
+import contextlib
+import csv
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bert_keras
+from bert_keras.errors import BadInput, WorkFailed
+from pipelines.result import RunResult
+from pipelines.runner import run_config
+
+FOLDER = Path("demo-output")
+NAME = "reviews"
+
+CONFIG = f"""\
+# The pipeline of `bert-keras demo`. Change it and run it again: bert-keras pipeline run {FOLDER}/pipeline.yaml
+name: {NAME}
+root: .
+data:
+  path: reviews.csv
+  eval_fraction: 0.3
+model:
+  preset: minilm_l6_uncased
+  max_length: 192
+train:
+  epochs: 4
+  batch_size: 8
+  learning_rate: 1.0e-4
+evaluate:
+  thresholds:
+    # Half of the reviews are negative: guessing gives 0.5.
+    accuracy: {{lower_bound: 0.6, change: -0.1}}
+"""
+
+REVIEWS = (
+    "A warm and funny film with a wonderful cast; I laughed until I cried and would see it again tomorrow.",
+    "Two hours of my life that I will not get back: the plot makes no sense and the acting is terrible.",
+    "The photography is lovely, but the story drags and the ending is a disappointment.",
+)
+
+
+def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> RunResult:
+    """Runs the demo.
+
+    Raises:
+        BadInput: TFX's reviews are not installed, or the folder cannot be written.
+        WorkFailed: a step failed; the message says which and why.
+    """
+    started = time.monotonic()
+    say(f"== Pipeline: 100 film reviews, a BERT of 6 layers (all files below {FOLDER}/)")
+    result = run_config(write_inputs(FOLDER), say)
+    say("")
+    say("== Serve and ask")
+    models = Path(result.pushed_path).parent
+    with served(models, NAME, say) as target:
+        ask(target, NAME, say)
+    say("")
+    say(f"== Done in {time.monotonic() - started:.0f} s")
+    for line in closing(result, models):
+        say(line)
+    return result
+
+
+def write_inputs(folder: Path) -> Path:
+    """Writes the reviews and the config into a folder; returns the config's path. Raises `BadInput`."""
+    reviews = _reviews_of_tfx()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(reviews, encoding="utf-8", newline="") as source:
+            rows = [(row["text"], "positive" if row["label"] == "1" else "negative") for row in csv.DictReader(source)]
+        _write_if_changed(folder / "reviews.csv", rows)
+        config = folder / "pipeline.yaml"
+        # The user may have changed it since the last time.
+        if not config.exists():
+            config.write_text(CONFIG, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"{folder} cannot be written ({error.strerror}); go to a folder where files can be made"
+        ) from error
+    return config
+
+
+def _reviews_of_tfx() -> Path:
+    spec = importlib.util.find_spec("tfx")
+    if spec is None:
+        raise BadInput("TFX is not installed, and the demo runs on it: pip install 'bert-keras[tfx]'")
+    path = Path(list(spec.submodule_search_locations)[0], "examples", "imdb", "data", "imdb_small_with_labels.txt")
+    if not path.exists():
+        raise BadInput(f"this TFX comes without its reviews ({path}); install tfx 1.16.0 or 1.21.0")
+    return path
+
+
+def _write_if_changed(path: Path, rows: list[tuple[str, str]]):
+    # TFX looks at the time of the file to know whether its data changed.
+    new = path.with_suffix(".new")
+    with open(new, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(rows)
+    if path.exists() and path.read_bytes() == new.read_bytes():
+        new.unlink()
+    else:
+        new.replace(path)
+
+
+@contextlib.contextmanager
+def served(models: Path, name: str, say: Callable[[str], None]) -> Iterator[str]:
+    """Serves a folder of versions on a free port while the block runs; gives "host:port".
+
+    Raises:
+        WorkFailed: the server did not come up.
+    """
+    from serving.client import Client, ServingError
+
+    port, rest_port = _free_ports(2)
+    root = str(Path(bert_keras.__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, "-c", "from bert_keras.cli import main; main()", "serve", str(models), "--name", name]
+    command += ["--port", str(port), "--rest-port", str(rest_port)]
+    log = models.parent / "server.log"
+    say(f"bert-keras serve {models} --name {name} --port {port} (its log: {log})")
+    with open(log, "w", encoding="utf-8") as output:
+        server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stdout=output, stderr=output)
+        try:
+            with Client(f"127.0.0.1:{port}", name) as client:
+                client.wait_until_ready(deadline=120)
+            yield f"127.0.0.1:{port}"
+        except ServingError as error:
+            raise WorkFailed(f"the server on port {port} failed: {error} (its log: {log})") from error
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=40)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def ask(target: str, name: str, say: Callable[[str], None]):
+    """Asks a server for its opinion of three reviews, and says it."""
+    from serving.client import query
+
+    for review, answer in zip(REVIEWS, query(target, name, list(REVIEWS))):
+        say(f"{answer['label']:>8} {answer['score']:.2f}  {review}")
+
+
+def closing(result: RunResult, models: Path) -> list[str]:
+    """What came out, and the commands to go on with."""
+    count, accuracy = int(result.metrics["example_count"]), result.metrics["accuracy"]
+    # Wilson's interval has a width even where all answers are right.
+    low, high = wilson_interval(accuracy, count)
+    program = _program()
+    return [
+        f"accuracy   {accuracy:.2f} on {count} reviews that training did not see; on so few it may as well be anything",
+        f"           from {low:.2f} to {high:.2f} (95 %): a demonstration, not a measurement",
+        f"pushed     {result.pushed_path}",
+        f"trained    {result.preset} (for bert_keras.load_task)",
+        "Go on with:",
+        f"  {program} serve {models} --name {NAME}",
+        f'  {program} query 127.0.0.1:8500 {NAME} "What a film!"',
+        f'  {program} predict {result.preset} "What a film!"',
+        f"  {program} pipeline run {FOLDER / 'pipeline.yaml'}      # edit it first: more epochs, your own data",
+        f"  tensorboard --logdir {Path(result.preset).parent / 'logs'}",
+    ]
+
+
+def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % confidence interval of a share that was seen in `count` trials (Wilson 1927)."""
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * ((share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def _program() -> str:
+    """How to call `bert-keras` from here: by name where it is on the PATH, else by the path of this environment."""
+    beside = Path(sys.executable).with_name("bert-keras")
+    on_path = shutil.which("bert-keras")
+    if on_path and Path(on_path).resolve() == beside.resolve():
+        return "bert-keras"
+    return os.path.relpath(beside) if beside.exists() else "bert-keras"
