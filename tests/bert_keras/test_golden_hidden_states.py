@@ -96,18 +96,6 @@ class TestTinyDirectory:
         assert_close_at_tokens(outputs["sequence_output"], golden, "sequence_output_gelu")
 
 
-class TestTinyClassifierDirectory:
-    def test_encoder_and_head_give_the_peers_logits(self):
-        """The head is applied here by hand, so that this says nothing yet about how a task loads it."""
-        from safetensors.numpy import load_file
-
-        folder = GOLDEN / "hf_tiny_classifier"
-        golden, tensors = load(folder / "outputs.npz"), load_file(folder / "model.safetensors")
-        pooled = np.asarray(BertBackbone.from_preset(str(folder))(inputs_of(golden))["pooled_output"])
-        logits = pooled @ tensors["classifier.weight"].T + tensors["classifier.bias"]
-        np.testing.assert_allclose(logits, golden["logits"], rtol=0, atol=2e-5)
-
-
 def with_config(tmp_path, **fields):
     """A copy of hf_tiny with some fields of its config.json replaced."""
     folder = tmp_path / "hf_tiny"
