@@ -7,7 +7,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # numbers are compared with the CPU's
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-import pytest  # noqa: E402 - TensorFlow reads the variables above when a pytest plugin or a test imports it
+import hypothesis  # noqa: E402 - TensorFlow reads the variables above when a pytest plugin or a test imports it
+import pytest  # noqa: E402
+
+# No deadline: what a case takes says more about the machine than about the code. In CI the same cases every time, so
+# that a change is judged by itself; elsewhere fresh ones.
+hypothesis.settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
 lacking_data = []
