@@ -41,6 +41,8 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.pair = pair
+        # There is nothing to build; without this Keras traces `call` to find out, and warns.
+        self.built = True
 
     @property
     def text_inputs(self):
