@@ -18,8 +18,8 @@ class FastEncoder(tf.Module):
 
     What TensorFlow's graph optimizer (Grappler, with oneDNN) makes of each block: 4 `_FusedMatMul` that contain bias,
     GELU and residual, 2 LayerNorm ops, scores with scale and mask in one batched product, softmax, a second batched
-    product, 2 transposes. It needs for that: matrix products on `[batch * length, dim]`; weights that are constants, for
-    oneDNN then keeps them in its own layout; residuals whose shapes it can prove equal to the product's; LayerNorm in
+    product, 2 transposes. For that it needs matrix products on `[batch * length, dim]`; weights that are constants,
+    which oneDNN then keeps in its own layout; residuals whose shapes it can prove equal to the product's; LayerNorm in
     the form that Keras once wrote it. Without oneDNN the same graph runs unfused.
 
     Where only `pooled_output` is wanted, the last block works for the first token alone.
@@ -131,7 +131,7 @@ class FastEncoder(tf.Module):
 
 
 class _Rows(typing.NamedTuple):
-    """What all blocks need to know of a batch: int32 scalars, and the attention bias float32 `[batch, 1, 1, length]`."""
+    """What all blocks need to know of a batch: two int32 scalars, and the bias of scores `[batch, 1, 1, length]`."""
 
     batch: tf.Tensor
     length: tf.Tensor

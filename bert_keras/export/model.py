@@ -12,8 +12,8 @@ TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 class ServingModel(tf.Module):
     """From token ids to a task's named answers, for inference: dropout off, float32.
 
-    The encoder is a `FastEncoder`; what the task has after it, its head, runs as Keras built it. A task whose head reads
-    more of the encoder than the fast one gives (attention maps, all hidden states) runs as Keras built it throughout.
+    The encoder is a `FastEncoder`; what the task has after it, its head, runs as Keras built it. A task whose head
+    reads more of the encoder than the fast one gives (attention maps, all hidden states) runs as Keras built it.
 
     Args:
         task: a `BertTask`.
@@ -88,14 +88,14 @@ def _parts(task):
     encoded = keras.tree.pack_sequence_as(backbone.output, calls[0].output_tensors)
     offered = {**task.input, **{name: encoded[name] for name in (SEQUENCE, POOLED)}}
     after = [node for node in nodes if node is not calls[0] and not node.is_input]
+    made = {id(tensor) for node in after for tensor in node.output_tensors}
     read = {id(tensor) for node in after for tensor in node.input_tensors}
-    read |= {id(tensor) for tensor in keras.tree.flatten(task.output)}
+    read = (read | {id(tensor) for tensor in keras.tree.flatten(task.output)}) - made
     head_inputs = {name: tensor for name, tensor in offered.items() if id(tensor) in read}
-    try:
-        head = keras.Function(head_inputs, task.output)
-    except ValueError:
+    if len(head_inputs) < len(read):
         # The head reads an output of the encoder that the fast one does not give.
         return None
+    head = keras.Function(head_inputs, task.output)
     return tuple(name for name in (SEQUENCE, POOLED) if name in head_inputs), head
 
 

@@ -18,28 +18,28 @@ LARGEST_FROZEN_BYTES = 1_600_000_000
 def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False):
     """Writes a task as a SavedModel directory, with the tokenizer inside.
 
-    N is the number of rows, L their length in tokens, K the number of labels. Inputs are tensors `[N]` but where said.
+    N is the number of rows, L their length in tokens, K the number of labels. An "example" is a serialized `tf.Example`
+    with the task's texts as features; it needs no target.
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `serving_default` | the task's texts: `text`, or `text` and `text_pair` (string) | the answers |
-    | `tokens` | `token_ids`, `segment_ids`, `padding_mask` (int32 `[N, L]`) | the answers |
-    | `examples` | `examples`: serialized `tf.Example` with the texts as features (string) | the answers |
-    | `classify`, where the answers have `scores` | `inputs`: serialized `tf.Example` (string) | `classes` string, `scores` float32 `[N, K]` |
-    | `regress`, where the answers have `value` | `inputs`: serialized `tf.Example` (string) | `outputs` float32 `[N]` |
-    | `targets`, with `targets=True` | `examples`: serialized `tf.Example` with the target as a feature (string) | what the task's `target_features` gives |
+    | `serving_default` | the texts: `text`, or `text` and `text_pair`; string `[N]` | the answers |
+    | `tokens` | `token_ids`, `segment_ids`, `padding_mask`; int32 `[N, L]` | the answers |
+    | `examples` | `examples`: string `[N]` | the answers |
+    | `classify`, if answers have `scores` | `inputs`: examples, string `[N]` | `classes` string, `scores` float32 `[N, K]` |
+    | `regress`, if answers have `value` | `inputs`: examples, string `[N]` | `outputs` float32 `[N]` |
 
     The answers are what the task's `serving_outputs` gives. Of `TextClassifier`:
 
     | problem | answers |
     |---|---|
-    | binary, multiclass | `label` string `[N]`, `score` float32 `[N]`, `classes` string `[N, K]`, `scores` float32 `[N, K]` |
-    | multilabel | `predicted` bool `[N, K]`, `classes` string `[N, K]`, `scores` float32 `[N, K]` |
+    | binary, multiclass | `label` string, `score` float32 `[N]`; `classes` string, `scores` float32 `[N, K]` |
+    | multilabel | `predicted` bool, `classes` string, `scores` float32 `[N, K]` |
     | regression | `value` float32 `[N]` |
 
-    `classify` and `regress` answer TensorFlow Serving's Classify and Regress requests, the others its Predict. Dropout is
-    off, the arithmetic float32. `assets.extra/tf_serving_warmup_requests` holds requests that a server runs before it
-    serves: the first one decides in which layout oneDNN keeps the weights, so give texts as long as the ones to come.
+    `classify` and `regress` answer TensorFlow Serving's Classify and Regress requests, the others its Predict. Dropout
+    is off, the arithmetic float32. `assets.extra/tf_serving_warmup_requests` holds requests that a server runs before
+    it serves: the first one decides in which layout oneDNN keeps the weights, so give texts as long as those to come.
 
     Args:
         task: a `BertTask` with its preprocessor.
@@ -73,8 +73,8 @@ def _can_freeze(task):
     if needed <= LARGEST_FROZEN_BYTES:
         return True
     warnings.warn(
-        f"The model has {needed / 1e9:.1f} GB of weights, too many for one graph: they are exported as variables, which "
-        "answer the same but more slowly than constants.",
+        f"The model has {needed / 1e9:.1f} GB of weights, too many for one graph: they are exported as variables, "
+        "which answer the same but more slowly than constants.",
         stacklevel=3,
     )
     return False

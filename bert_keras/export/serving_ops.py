@@ -7,8 +7,8 @@ from tensorflow.python.framework import op_def_registry
 
 TEXT_PREFIX = "TFText>"
 
-# The servers 2.12 to 2.19 hold TensorFlow Text 2.12.1, and of it what is linked in: `RoundRobinTrim` and `Utf8Binarize`,
-# for two, are not. These ops are known to run there.
+# The servers 2.12 to 2.19 hold TensorFlow Text 2.12.1, and of it what is linked in: `RoundRobinTrim` and
+# `Utf8Binarize`, for two, are not. These ops are.
 SERVED_TEXT_OPS = frozenset(
     TEXT_PREFIX + name
     for name in (

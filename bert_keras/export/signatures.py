@@ -1,4 +1,4 @@
-"""The entry points of an exported model: text, token ids, serialized examples, and TensorFlow Serving's two task methods."""
+"""The entry points of an exported model: text, token ids, serialized examples, Classify and Regress requests."""
 
 import dataclasses
 from typing import Any

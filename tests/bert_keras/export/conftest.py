@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def randomize():
-    """A function that draws all weights of a model anew, biases and LayerNorm too, so that each one shows in outputs."""
+    """A function that draws all weights of a model anew, biases and LayerNorm too, so that each shows in outputs."""
 
     def draw(model, seed=0, spread=0.3):
         random = np.random.default_rng(seed)

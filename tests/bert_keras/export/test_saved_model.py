@@ -185,8 +185,9 @@ def test_rows_without_a_token_give_numbers(served):
     assert np.isfinite(served("tokens", token_ids=none, segment_ids=none, padding_mask=none)["scores"]).all()
 
 
-def test_no_text_gives_no_answer(served):
-    assert served("serving_default", text=np.array([], object))["scores"].shape == (0, 2)
+def test_a_batch_without_rows_is_an_error(served):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        served("serving_default", text=np.array([], object))
 
 
 def test_dropout_is_off(served, texts):
@@ -194,10 +195,11 @@ def test_dropout_is_off(served, texts):
 
 
 def test_weights_stand_once_in_the_file(random_classifier, tmp_path):
-    task = random_classifier(backbone={"hidden_dim": 128, "intermediate_dim": 512})
+    task = random_classifier(backbone={"hidden_dim": 256, "intermediate_dim": 1024})
     task.export(tmp_path / "1")
-    needed = 4 * task.count_params()
-    assert needed < (tmp_path / "1" / "saved_model.pb").stat().st_size < 1.25 * needed
+    weights = 4 * task.count_params()
+    graph = 1_500_000
+    assert weights < (tmp_path / "1" / "saved_model.pb").stat().st_size < weights + graph < 2 * weights
 
 
 def test_unfrozen_it_answers_the_same_from_variables(classifier, serve, texts, tmp_path):
