@@ -60,7 +60,7 @@ def tiny_preset(tmp_path_factory):
 
 @pytest.fixture
 def workspace(tmp_path, write_jsonl):
-    """A folder with `films.jsonl` of 20 rows, and a function that writes its config from a text and returns the path."""
+    """A folder with `films.jsonl` of 20 rows: a function that writes a config there and returns its path."""
     write_jsonl(tmp_path / "films.jsonl", draw_films(20, seed=3))
 
     def write(text=""):

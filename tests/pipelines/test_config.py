@@ -79,7 +79,7 @@ MISTAKES = {
         "`evaluate.thresholds.accuracy` to be among lower_bound, upper_bound, change"
     ),
     "evaluate: {thresholds: {accuracy: {}}}": (
-        "field 'evaluate.thresholds.accuracy': the threshold is empty; expected `lower_bound`, `upper_bound` or `change`"
+        "field 'evaluate.thresholds.accuracy': the threshold is empty; expected `lower_bound`, `upper_bound` or"
     ),
     "evaluate: {thresholds: {accuracy: 0.8}}": (
         "field 'evaluate.thresholds.accuracy': it is a number; expected keys and values below it"
