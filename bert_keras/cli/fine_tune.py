@@ -9,7 +9,7 @@ import click
 
 from bert_keras.cli import contract, options, output
 from bert_keras.cli.progress import working
-from bert_keras.cli.quiet import prepare_tensorflow
+from bert_keras.cli.quiet import starting_tensorflow
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 
@@ -95,11 +95,11 @@ class TaskGroup(contract.Group):
         return list(task_names())
 
     def get_command(self, context, name):
-        prepare_tensorflow()
-        with working("starting TensorFlow", plain=False):
+        with starting_tensorflow():
             from bert_keras.tasks import get_task
 
-            return _command(name, get_task(name))
+            task_class = get_task(name)
+        return _command(name, task_class)
 
     def format_commands(self, context, formatter):
         with formatter.section("Tasks"):

@@ -3,7 +3,7 @@
 import click
 
 from bert_keras.cli import contract
-from bert_keras.cli.quiet import prepare_tensorflow
+from bert_keras.cli.quiet import silence
 from bert_keras.errors import BadInput
 
 
@@ -16,7 +16,7 @@ def pipeline() -> None:
 @click.argument("config", metavar="CONFIG.yaml")
 def run(config):
     """Run the pipeline that CONFIG.yaml describes."""
-    prepare_tensorflow()
+    silence()
     _check_tfx()
     from pipelines.runner import run_config
 
@@ -26,7 +26,7 @@ def run(config):
 @click.command(cls=contract.Command, short_help="The whole path on the reviews that come with TFX.")
 def demo():
     """Train, evaluate, push, serve and query on the 100 film reviews that come with TFX."""
-    prepare_tensorflow()
+    silence()
     _check_tfx()
     from pipelines import demo as steps
 

@@ -1,6 +1,7 @@
 """`bert-keras predict DIR`: answers as JSON lines for texts on the command line or in a file."""
 
 import contextlib
+import dataclasses
 import json
 import os
 
@@ -41,7 +42,9 @@ def predict(directory, texts, pairs, data, batch_size, out, columns, no_header, 
         task = load_task(directory)
         if data:
             records = task.read_records(data, require_target=False, **reading)
-            inputs, heads = records.features, [{"row": row} for row in records.rows]
+            # Of a table that has targets too, they are none of the prediction's business.
+            inputs, _, _ = task.encode_records(dataclasses.replace(records, targets=None))
+            heads = [{"row": row} for row in records.rows]
         else:
             inputs = _named(task.serving_inputs, texts, pairs)
             heads = [{name: values[i] for name, values in inputs.items()} for i in range(len(texts))]

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from typing import TextIO
 
 PLAIN_INTERVAL = 10.0
 
@@ -23,6 +24,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self._start = self._last = time.monotonic()
+        self._first = None
         if self._bar:
             self._bar.start()
         return self
@@ -37,9 +39,11 @@ class Progress:
             self._bar.update(self._bar.task_ids[0], completed=done, description=f"{self.title} {note}".strip())
             return
         now = time.monotonic()
-        if now - self._last >= PLAIN_INTERVAL:
+        # The first units carry the start-up, which says nothing about the ones to come.
+        self._first = self._first or (done, now)
+        if now - self._last >= PLAIN_INTERVAL and done != self.total:
             self._last = now
-            self.say(f"{self.title}: {self._line(done, now - self._start)}{', ' + note if note else ''}")
+            self.say(f"{self.title}: {self._line(done, now)}{', ' + note if note else ''}")
 
     def say(self, line: str) -> None:
         """Prints a line that stays, above the bar."""
@@ -48,24 +52,27 @@ class Progress:
         else:
             print(line, file=sys.stderr, flush=True)
 
-    def _line(self, done: int, seconds: float) -> str:
-        if not self.total:
-            return f"{done} {self.unit}, {_duration(seconds)}"
-        left = seconds / max(done, 1) * (self.total - done)
-        return f"{done} of {self.total} {self.unit}, {_duration(seconds)}, about {_duration(left)} left"
+    def _line(self, done: int, now: float) -> str:
+        line = f"{done} of {self.total} {self.unit}" if self.total else f"{done} {self.unit}"
+        line += f", {_duration(now - self._start)}"
+        first_done, first_now = self._first
+        if not self.total or done <= first_done:
+            return line
+        return f"{line}, about {_duration((now - first_now) / (done - first_done) * (self.total - done))} left"
 
 
 @contextlib.contextmanager
-def working(title: str, plain: bool = True) -> Iterator[None]:
+def working(title: str, plain: bool = True, stream: TextIO | None = None) -> Iterator[None]:
     """Shows that something is being done that has no steps to count: a spinner, or a line where `plain` says so."""
-    if sys.stderr.isatty():
+    stream = stream or sys.stderr
+    if stream.isatty():
         from rich.console import Console
 
-        with Console(stderr=True).status(title):
+        with Console(file=stream).status(title):
             yield
         return
     if plain:
-        print(f"{title} …", file=sys.stderr, flush=True)
+        print(f"{title} …", file=stream, flush=True)
     yield
 
 

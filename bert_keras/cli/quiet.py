@@ -1,8 +1,12 @@
 """TensorFlow's start-up: silenced for users of the command line, and only where a command needs it."""
 
+import contextlib
 import logging
 import os
+import sys
 import warnings
+from collections.abc import Iterator
+from typing import TextIO
 
 import click
 
@@ -10,14 +14,34 @@ from bert_keras.cli.contract import is_debug
 from bert_keras.cli.progress import working
 
 
-def prepare_tensorflow() -> None:
-    """Call before anything imports TensorFlow: chooses Keras' backend and, unless --debug, silences the start-up.
+def load_task(directory: str):
+    """The fine-tuned task in a directory."""
+    with starting_tensorflow():
+        from bert_keras.tasks import get_task, load_task, task_names
 
-    What the user set in the environment stays.
+        # The import of any task is what takes its time.
+        get_task(task_names()[0])
+    return load_task(directory)
+
+
+@contextlib.contextmanager
+def starting_tensorflow() -> Iterator[None]:
+    """Goes around the first import of TensorFlow: `silence`, and a spinner on a terminal."""
+    silence()
+    if "tensorflow" in sys.modules or _debug():
+        yield
+        return
+    with _without_stderr_of_c() as terminal, working("starting TensorFlow", plain=False, stream=terminal):
+        yield
+
+
+def silence() -> None:
+    """Chooses Keras' backend and, unless --debug was given, keeps start-up messages away from the user.
+
+    Call it before anything imports TensorFlow. What the user set in the environment stays.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    context = click.get_current_context(silent=True)
-    if context is not None and is_debug(context):
+    if _debug():
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
@@ -25,10 +49,26 @@ def prepare_tensorflow() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def load_task(directory: str):
-    """The fine-tuned task in a directory."""
-    prepare_tensorflow()
-    with working("starting TensorFlow", plain=False):
-        from bert_keras.tasks import load_task
+def _debug() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and is_debug(context)
 
-        return load_task(directory)
+
+@contextlib.contextmanager
+def _without_stderr_of_c() -> Iterator[TextIO]:
+    """Sends file descriptor 2 nowhere, and gives a stream to what it was.
+
+    TensorFlow 2.21 writes to it while it is imported, before it looks at its own log level.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # The process has no stderr.
+        yield sys.stderr
+        return
+    sys.stderr.flush()
+    with os.fdopen(kept, "w") as terminal, open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            os.dup2(kept, 2)

@@ -239,6 +239,7 @@ class TestAsAProcess:
     def test_a_real_prediction_has_nothing_else_on_stdout_and_stderr(self, trained):
         done = self.bert_keras("predict", trained, "fine film")
         assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+        assert done.stdout.startswith('{"text": "fine film", "label": "pos"')
 
     def test_help_and_query_import_no_tensorflow_and_help_is_quick(self):
         watch = "import sys, atexit\natexit.register(lambda: print('tensorflow' in sys.modules, file=sys.stderr))"

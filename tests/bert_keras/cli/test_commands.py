@@ -132,6 +132,10 @@ class TestPredict:
         rows = run("predict", trained, *flag, files / "texts.txt").rows
         assert [(row["row"], row["label"]) for row in rows] == [(1, "pos"), (2, "neg")]
 
+    def test_columns_that_the_model_does_not_read_are_left_aside(self, trained, tmp_path):
+        (tmp_path / "t.csv").write_text("text,text_pair,label\nfine film,x,unheard of\n")
+        assert [row["label"] for row in run("predict", trained, tmp_path / "t.csv").rows] == ["pos"]
+
     def test_a_table_needs_no_labels(self, files, trained):
         outcome = run("predict", trained, files / "dev.csv")
         assert [row["row"] for row in outcome.rows] == list(range(2, 9))

@@ -11,14 +11,14 @@ from bert_keras.cli import progress
 
 
 def test_plain_lines_come_at_intervals_with_the_time_left(capsys, monkeypatch):
-    clock = iter([0.0, 4.0, 11.0, 12.0, 30.0])
+    clock = iter([0.0, 4.0, 14.0, 15.0, 34.0])
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
     with progress.Progress("training", 100, unit="steps") as shown:
-        for done in (10, 25, 30, 50):
+        for done in (10, 20, 21, 40):
             shown.update(done, "loss 0.5")
     assert capsys.readouterr().err.splitlines() == [
-        "training: 25 of 100 steps, 11 s, about 33 s left, loss 0.5",
-        "training: 50 of 100 steps, 30 s, about 30 s left, loss 0.5",
+        "training: 20 of 100 steps, 14 s, about 80 s left, loss 0.5",
+        "training: 40 of 100 steps, 34 s, about 60 s left, loss 0.5",
     ]
 
 
