@@ -1,5 +1,10 @@
+import os
 import sys
 
 from serving.server.app import main
 
-sys.exit(main())
+code = main()
+sys.stdout.flush()
+sys.stderr.flush()
+# Not sys.exit: the interpreter would wait for threads whose requests did not end within --drain_timeout_seconds.
+os._exit(code)

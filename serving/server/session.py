@@ -12,6 +12,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.client import pywrap_tf_session  # private: run options are passed as a buffer
+from tensorflow.python.lib.io import _pywrap_record_io  # private: the public reader warns of its age at every start
+from tensorflow.python.saved_model import loader_impl  # private: so does the public loader
 
 from serving.server.status import Code, ServingError
 
@@ -52,7 +54,7 @@ class ModelSession:
         session = tf.compat.v1.Session(graph=graph, config=config)
         try:
             with graph.as_default():
-                meta_graph_def = tf.compat.v1.saved_model.loader.load(session, list(tags), str(export_dir))
+                meta_graph_def = loader_impl.SavedModelLoader(str(export_dir)).load(session, list(tags))
             return cls(session, meta_graph_def)
         except Exception as error:
             session.close()
@@ -101,7 +103,7 @@ class ModelSession:
 def read_records(path: str):
     """Yields the records of a TFRecord file. Raises ServingError DATA_LOSS where it is none."""
     try:
-        yield from tf.compat.v1.io.tf_record_iterator(path)
+        yield from _pywrap_record_io.RecordIterator(path, "")
     except tf.errors.OpError as error:
         raise ServingError(Code(error.error_code), error.message) from None
 

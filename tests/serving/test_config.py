@@ -1,0 +1,90 @@
+"""Model configuration: files, policies, and the example that ships."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.server import config
+from serving.server.config import ModelSettings
+from serving.server.flags import Flags
+from serving.server.status import ServingError
+from tests.serving.endpoint import predict_request
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "serving" / "deploy" / "models.config"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_config(*models):
+        path = tmp_path / "models.config"
+        path.write_text("model_config_list {" + "".join(f"config {{ {model} }}" for model in models) + "}")
+        return str(path)
+
+    return write_config
+
+
+def entry(name, base_path, more=""):
+    return f'name: "{name}" base_path: "{base_path}" model_platform: "tensorflow" {more}'
+
+
+def test_the_example_parses():
+    assert config.from_file(str(EXAMPLE)) == [ModelSettings("reviews", "/models/reviews", latest=1)]
+
+
+def test_flags_name_one_model():
+    flags = Flags(model_name="m", model_base_path="/models/m")
+    assert config.from_flags(flags) == [ModelSettings("m", "/models/m")]
+
+
+@pytest.mark.parametrize(
+    "policy, expected",
+    [
+        ("", {"latest": 1}),
+        ("model_version_policy { latest { num_versions: 3 } }", {"latest": 3}),
+        ("model_version_policy { all {} }", {"latest": None}),
+        ("model_version_policy { specific { versions: 4 versions: 2 } }", {"latest": None, "versions": (4, 2)}),
+        ("version_labels { key: 'stable' value: 7 }", {"labels": {"stable": 7}}),
+    ],
+)
+def test_policies_and_labels_are_read(write, policy, expected):
+    assert config.from_file(write(entry("m", "/m", policy))) == [ModelSettings("m", "/m", **expected)]
+
+
+def test_the_deprecated_model_type_is_read(write):
+    path = write('name: "m" base_path: "/m" model_type: TENSORFLOW')
+    assert config.from_file(path) == [ModelSettings("m", "/m")]
+
+
+def test_a_missing_file_is_not_found():
+    with pytest.raises(ServingError, match="NOT_FOUND: /no/such.config; No such file or directory"):
+        config.from_file("/no/such.config")
+
+
+def test_a_file_that_does_not_parse_is_told_with_its_place(tmp_path):
+    (tmp_path / "f").write_text("model_config_list {\n  confg { }\n}")
+    with pytest.raises(ValueError, match="Error parsing text-format tensorflow.serving.ModelServerConfig: 2:"):
+        config.from_file(str(tmp_path / "f"))
+
+
+def test_a_changed_file_is_followed_and_a_broken_one_is_not(start_server, put_version, write, tmp_path):
+    for name, number in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        put_version(tmp_path / name, 1, like=number)
+    path = write(entry("a", tmp_path / "a"))
+    _, endpoint = start_server(*config.from_file(path), model_config_file=path, model_config_file_poll_wait_seconds=0.1)
+    Path(path).write_text("broken")
+    time.sleep(0.5)
+    request = predict_request("b", inputs={"x": np.float32([1.0])})
+    assert endpoint.refusal("PredictionService/Predict", request)[0] == "NOT_FOUND"
+    write(entry("a", tmp_path / "a"), entry("b", tmp_path / "b"))
+    end = time.monotonic() + 20
+    while True:
+        try:
+            response = endpoint.call("PredictionService/Predict", request)
+            break
+        except Exception:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    assert list(response.outputs["y"].float_val) == [3.0]
