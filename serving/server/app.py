@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 
 from serving.server import config
@@ -84,6 +85,7 @@ class ModelServer:
     def stop(self) -> None:
         """Refuses new requests, answers those under way, closes the models."""
         grace = self._flags.drain_timeout_seconds
+        deadline = time.monotonic() + grace
         self._stop_asked.set()
         rest = threading.Thread(target=self._rest.stop, args=(grace,)) if self._rest else None
         if rest:
@@ -92,7 +94,7 @@ class ModelServer:
             self._grpc.stop(grace)
         if rest:
             rest.join()
-        self.manager.stop(timeout=grace)
+        self.manager.stop(timeout=max(deadline - time.monotonic(), 0))
 
     def __enter__(self) -> "ModelServer":
         try:
