@@ -55,9 +55,6 @@ def read_checkpoint(path):
     fields = _read_json(os.path.join(path, CONFIG_FILE))
     config = BertConfig.from_hf(fields, os.path.join(path, CONFIG_FILE))
     tokenizer = {**_normalizer(path), **_tokenizer_config(path)}
-    has_head = any("ForSequenceClassification" in name for name in fields.get("architectures") or [])
-    names = fields.get("id2label") or {}
-    labels = [names[key] for key in sorted(names, key=int)] if has_head else None
     problems = {"multi_label_classification": "multilabel", "regression": "regression"}
     return HuggingFaceCheckpoint(
         path=path,
@@ -65,7 +62,7 @@ def read_checkpoint(path):
         vocabulary=_read_vocabulary(path),
         lowercase=bool(tokenizer.get("do_lower_case", True)),
         strip_accents=tokenizer.get("strip_accents"),
-        labels=labels,
+        labels=_label_names(fields, path),
         problem=problems.get(fields.get("problem_type")),
     )
 
@@ -125,6 +122,13 @@ def encoder_weights(tensors, config, source):
     return weights
 
 
+def linear_weights(tensors, theirs, ours, source):
+    """A linear layer's tensors in our names and layout, for a task's head. Raises `BadInput` where one is missing."""
+    weights = {}
+    _put_linear(weights, tensors, theirs, ours, source)
+    return weights
+
+
 def _put_linear(weights, tensors, theirs, ours, source):
     # torch keeps a linear layer's weight as [out, in].
     weights[f"{ours}/kernel"] = _get(tensors, f"{theirs}.weight", source).T
@@ -162,6 +166,21 @@ def _weight_files(path):
     raise BadInput(f"{path} has no {WEIGHTS_FILE}; expected the weights beside {CONFIG_FILE}.")
 
 
+def _label_names(fields, path):
+    if not any("ForSequenceClassification" in str(name) for name in fields.get("architectures") or []):
+        return None
+    names = fields.get("id2label")
+    if names is None:
+        # transformers writes no names where they are those of a head of two that nobody named.
+        return ["LABEL_0", "LABEL_1"]
+    try:
+        return [str(names[key]) for key in sorted(names, key=int)]
+    except (TypeError, ValueError) as error:
+        raise BadInput(
+            f"{os.path.join(path, CONFIG_FILE)} has id2label {names!r:.100}; expected an object of ids to label names."
+        ) from error
+
+
 def _tokenizer_config(path):
     file = os.path.join(path, "tokenizer_config.json")
     fields = _read_json(file) if os.path.exists(file) else {}
@@ -194,6 +213,9 @@ def _read_vocabulary(path):
 def _read_json(path):
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file)
+            fields = json.load(file)
     except (OSError, ValueError) as error:
         raise BadInput(f"Cannot read {path} as JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise BadInput(f"{path} holds a {type(fields).__name__}; expected a JSON object.")
+    return fields

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from bert_keras import presets
 from bert_keras.checkpoints import huggingface
 from bert_keras.data import labels as label_data
 from bert_keras.errors import BadInput
@@ -123,15 +124,12 @@ class TextClassifier(BertTask):
         problem = found.problem or ("regression" if len(found.labels) == 1 else None)
         labels = [] if problem == "regression" else found.labels
         task = super().from_preset(preset, load_weights, labels=labels, problem=problem, **kwargs)
-        tensors = huggingface.read_tensors(found.path)
-        task.output_dense.kernel.assign(tensors["classifier.weight"].T)
-        task.output_dense.bias.assign(tensors["classifier.bias"])
+        head = huggingface.linear_weights(huggingface.read_tensors(found.path), "classifier", "logits", found.path)
+        presets.assign(task, head, found.path)
         return task
 
     @staticmethod
     def _hugging_face_head(preset):
-        from bert_keras import presets
-
         found = presets.find(preset)
         if found.kind != presets.HUGGING_FACE:
             return None
