@@ -15,6 +15,8 @@ from bert_keras.checkpoints import huggingface, keras_hub
 from bert_keras.config import NAMED_CONFIGS, BertConfig
 from bert_keras.errors import BadInput, nearest
 
+# KerasHub's names of the files that a task has beside its encoder.
+TASK_FILE, TASK_WEIGHTS_FILE = "task.json", "task.weights.h5"
 OURS, KERAS_HUB, HUGGING_FACE, RANDOM_START = "ours", "keras_hub", "hugging_face", "random_start"
 
 
@@ -145,10 +147,16 @@ def load_tokenizer(preset, vocabulary=None):
 
 
 def saved_task_name(found):
-    """The class name of the task that a preset of ours holds, or None where it holds an encoder alone."""
-    if found.kind != OURS or not os.path.exists(os.path.join(found.path, "task.json")):
+    """The class name of the task that a preset of ours holds, or None where it holds an encoder alone.
+
+    Raises:
+        BadInput: the task's description or its weights cannot be read; KerasHub would give it a random head instead.
+    """
+    if found.kind != OURS or not os.path.exists(os.path.join(found.path, TASK_FILE)):
         return None
-    return str(read_json(found.path, "task.json").get("registered_name", "")).split(">")[-1]
+    if not os.path.exists(os.path.join(found.path, TASK_WEIGHTS_FILE)):
+        raise BadInput(f"The preset {found.path} is broken: it has {TASK_FILE} without {TASK_WEIGHTS_FILE}; copy it again.")
+    return str(read_json(found.path, TASK_FILE).get("registered_name", "")).split(">")[-1]
 
 
 def assign(model, weights, source):
@@ -165,26 +173,29 @@ def assign(model, weights, source):
 
 
 def read_json(path, name):
-    """A JSON file of a preset directory. Raises `BadInput`."""
+    """The object in a JSON file of a preset directory. Raises `BadInput`."""
     try:
         with open(os.path.join(path, name), encoding="utf-8") as file:
-            return json.load(file)
+            fields = json.load(file)
     except (OSError, ValueError) as error:
         raise BadInput(f"The preset {path} is broken: {name} cannot be read as JSON ({error}).") from error
+    if not isinstance(fields, dict):
+        raise BadInput(f"The preset {path} is broken: {name} holds a {type(fields).__name__}; expected a JSON object.")
+    return fields
 
 
 def _kind_of_directory(path):
     if not os.path.exists(os.path.join(path, "config.json")):
         raise BadInput(f"{path} is no preset: it has no config.json; expected a preset or a Hugging Face directory.")
     config = read_json(path, "config.json")
-    registered = str(config.get("registered_name", "")) if isinstance(config, dict) else ""
+    registered = str(config.get("registered_name", ""))
     if registered == "bert_keras>BertBackbone":
         return OURS
     if registered.endswith(">BertBackbone"):
         return KERAS_HUB
     if registered:
         raise BadInput(f"{path} holds a {registered.split('>')[-1]}; only BERT presets can be loaded.")
-    if isinstance(config, dict) and "model_type" in config:
+    if "model_type" in config:
         return HUGGING_FACE
     raise BadInput(f"{path}/config.json is neither a Keras preset's nor a Hugging Face config; expected one of them.")
 
