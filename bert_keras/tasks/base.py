@@ -199,7 +199,8 @@ class BertTask(keras_nlp.models.Task):
             preset: see `bert_keras.presets.find`.
             load_weights: bool. False starts from random weights.
             vocabulary: path or list, for a named config.
-            max_length: int or None. Longest row in tokens; None = what was saved, else 128.
+            max_length: int or None. Longest row in tokens; None = what was saved, else 128, or fewer where the encoder
+                has fewer positions.
             dtype: dtype policy, for example `"mixed_bfloat16"`.
             strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under.
             seed: int. Fixes the random weights.
@@ -215,15 +216,18 @@ class BertTask(keras_nlp.models.Task):
                 with presets.broken(found):
                     task = super().from_preset(found.path, **({} if dtype is None else {"dtype": dtype}))
                 if max_length is not None:
+                    cls._check_fit(task.backbone, task.preprocessor.tokenizer, max_length)
                     task.preprocessor.max_length = max_length
                 return task
-            return cls._with_new_head(preset, load_weights, vocabulary, max_length or 128, dtype, seed, kwargs)
+            return cls._with_new_head(preset, load_weights, vocabulary, max_length, dtype, seed, kwargs)
 
     @classmethod
     def _with_new_head(cls, preset, load_weights, vocabulary, max_length, dtype, seed, kwargs):
         keras.utils.set_random_seed(seed)
         backbone = presets.load_backbone(preset, load_weights, dtype=dtype)
         tokenizer = presets.load_tokenizer(preset, vocabulary)
+        if max_length is None:
+            max_length = min(128, backbone.config.max_sequence_length)
         cls._check_fit(backbone, tokenizer, max_length)
         return cls(
             backbone,

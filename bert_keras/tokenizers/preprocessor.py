@@ -4,6 +4,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
+from bert_keras.errors import BadInput
 from bert_keras.tokenizers.wordpiece import WordPieceTokenizer
 
 TEXT, TEXT_PAIR = "text", "text_pair"
@@ -34,15 +35,23 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
 
     def __init__(self, tokenizer, max_length=128, pair=False, **kwargs):
         super().__init__(**{**kwargs, "dtype": "int32"})
-        if max_length < (5 if pair else 3):
-            raise ValueError(
-                f"max_length is {max_length}; expected at least {5 if pair else 3} for special tokens and text."
-            )
         self.tokenizer = tokenizer
-        self.max_length = max_length
         self.pair = pair
+        self.max_length = max_length
         # There is nothing to build; without this Keras traces `call` to find out, and warns.
         self.built = True
+
+    @property
+    def max_length(self):
+        """Longest row in tokens. Setting it raises `BadInput` when it leaves no room for text."""
+        return self._max_length
+
+    @max_length.setter
+    def max_length(self, max_length):
+        least = 5 if self.pair else 3
+        if max_length < least:
+            raise BadInput(f"max_length is {max_length}; expected at least {least} for special tokens and text.")
+        self._max_length = max_length
 
     @property
     def text_inputs(self):
