@@ -66,7 +66,7 @@ def test_a_changed_vocabulary_is_another_recipe(config_with, tmp_path):
         ),
         (
             "evaluate: {thresholds: {acuracy: {lower_bound: 0.5}}}\n",
-            "field 'evaluate.thresholds': there is no metric 'acuracy' (did you mean 'accuracy'?); expected accuracy, m",
+            "field 'evaluate.thresholds': there is no metric 'acuracy' (did you mean 'accuracy'?); expected ",
         ),
         ("evaluate: {slices: [chanel]}\n", "field 'evaluate.slices': "),
         ("push: {directory: films.jsonl/models}\n", "films.jsonl/models cannot be written"),

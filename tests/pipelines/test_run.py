@@ -281,7 +281,8 @@ def test_a_model_of_pairs_and_numbers_goes_the_same_way(tmp_path, tiny_preset, f
         for row in rows:
             writer.writerow([row["text"], "a film", 4.5 if row["label"] == "pos" else 0.5])
     (folder / "pairs.yaml").write_text(
-        f"name: pairs\ndata: {{path: pairs.csv, eval_fraction: 0.25}}\nmodel: {{preset: {tiny_preset}, max_length: 24}}\n"
+        f"name: pairs\nmodel: {{preset: {tiny_preset}, max_length: 24}}\n"
+        "data: {path: pairs.csv, eval_fraction: 0.25}\n"
         "train: {epochs: 2, batch_size: 16, learning_rate: 3.0e-3}\n"
         "evaluate: {thresholds: {mean_squared_error: {upper_bound: 20}}}\n"
     )
@@ -299,7 +300,8 @@ def test_a_model_of_several_labels_goes_the_same_way(tmp_path, tiny_preset, film
     ]
     write_jsonl(tmp_path / "tags.jsonl", rows)
     (tmp_path / "tags.yaml").write_text(
-        f"name: tags\ndata: {{path: tags.jsonl, eval_fraction: 0.25}}\nmodel: {{preset: {tiny_preset}, max_length: 24}}\n"
+        f"name: tags\nmodel: {{preset: {tiny_preset}, max_length: 24}}\n"
+        "data: {path: tags.jsonl, eval_fraction: 0.25}\n"
         "train: {epochs: 2, batch_size: 16, learning_rate: 3.0e-3}\n"
     )
     result = run_config(tmp_path / "tags.yaml", lambda line: None)
