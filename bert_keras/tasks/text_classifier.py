@@ -186,7 +186,8 @@ class TextClassifier(BertTask):
                 return int(target)
         known = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
         raise BadInput(
-            f"y has {target!r} in row {row}; expected one of the labels {known}, or an id from 0 to {len(self.labels) - 1}."
+            f"y has {target!r} in row {row}; expected one of the labels {known}, or an id from 0 to "
+            f"{len(self.labels) - 1}."
         )
 
     def class_weights(self, targets, class_weight):

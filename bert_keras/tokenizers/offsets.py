@@ -5,8 +5,8 @@ import tensorflow as tf
 
 def characters(strings):
     """Each string's characters (code points): string `[n]` to string RaggedTensor `[n, characters]`."""
-    # Broken bytes are replaced here; after that "ignore" drops nothing, while "replace" would also replace noncharacters
-    # such as U+FFFF, which tokenizing without offsets keeps.
+    # Broken bytes are replaced here; after that "ignore" drops nothing, while "replace" would also replace
+    # noncharacters such as U+FFFF, which tokenizing without offsets keeps.
     strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
     return tf.strings.unicode_split(strings, "UTF-8", errors="ignore")
 
