@@ -262,7 +262,7 @@ def _channel_options(retries: int) -> list[tuple[str, object]]:
     options: list[tuple[str, object]] = [
         ("grpc.max_receive_message_length", -1),  # gRPC's own limit of 4 MB cuts off ordinary batches
         ("grpc.max_send_message_length", -1),
-        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_time_ms", 310_000),  # a server cuts off who asks more often than every five minutes
         ("grpc.enable_retries", int(retries > 0)),
     ]
     if retries > 0:

@@ -156,20 +156,23 @@ class ModelManager:
         if folders is None:
             return not model.ready and not self._poll_seconds
         seen.update(folders.values())
-        incomplete = False
-        usable = []
+        usable, coming = [], []
         for version, path in folders.items():
-            record = model.versions.get(version)
-            known = record is not None and record.state in (State.LOADING, State.AVAILABLE) and not record.failures
-            if known or self._gate.complete(path):
-                usable.append(version)
-            else:
-                incomplete = True
+            (usable if self._is_usable(model.versions.get(version), path) else coming).append(version)
         model.aspired = versions.wanted(model.settings, usable)
         for version in model.aspired:
             self._load_if_due(model, version, folders[version])
-        self._retire(model)
-        return incomplete or (not model.ready and not self._poll_seconds and not model.removed)
+        if usable or not coming:
+            self._retire(model)  # else what serves is kept until the version that is coming is there
+        settling = any(self._gate.snapshot(folders[version]) for version in coming)
+        return settling or (not model.ready and not self._poll_seconds and not model.removed)
+
+    def _is_usable(self, record: VersionRecord | None, path) -> bool:
+        if record is not None and record.state == State.AVAILABLE:
+            return True  # what happens to its files later does not matter
+        if record is not None and record.state == State.LOADING and not record.failures:
+            return True
+        return self._gate.complete(path)
 
     def _folders(self, settings: ModelSettings):
         try:

@@ -17,7 +17,7 @@ from tensorflow.python.saved_model import loader_impl  # private: so does the pu
 
 from serving.server.status import Code, ServingError
 
-_TESTED = "2.16 to 2.21"
+_TESTED = "2.16.2 and 2.21.0"
 
 
 def import_custom_ops() -> None:

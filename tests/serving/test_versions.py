@@ -1,12 +1,10 @@
-"""Which versions are served: folders, policies, completeness, retries. A stand-in for loading, so nothing is slow."""
+"""Lives of versions: load, swap, drain, retry, give up. A stand-in for loading, so that nothing is slow."""
 
-import os
 import threading
 import time
 
 import pytest
 
-from serving.server import versions
 from serving.server.config import ModelSettings
 from serving.server.manager import ModelManager
 from serving.server.servable import Servable
@@ -83,59 +81,6 @@ def states(manager):
     return {record.version: record.state.name for record in manager.records("m")}
 
 
-# === Folders ===
-
-
-def test_versions_are_folders_named_by_an_int64(tmp_path):
-    for name in ("1", "00000123", "-5", "1.5", "text", str(2**63), "temp-2"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "9").write_text("a file")
-    assert sorted(versions.scan(str(tmp_path))) == [1, 123]
-
-
-@pytest.mark.parametrize(
-    "settings, expected",
-    [
-        ({}, [9]),
-        ({"latest": 2}, [9, 3]),
-        ({"latest": None}, [9, 3, 1]),
-        ({"latest": None, "versions": (1, 7)}, [1]),
-    ],
-)
-def test_policies(settings, expected):
-    assert versions.wanted(ModelSettings("m", "/m", **settings), [1, 9, 3]) == expected
-
-
-def test_a_folder_without_saved_model_pb_is_not_complete(tmp_path):
-    gate = versions.CompletenessGate()
-    folder = put(tmp_path, 1, pb=False)
-    assert [gate.complete(folder), gate.complete(folder)] == [False, False]
-
-
-def test_a_folder_is_complete_when_two_looks_see_the_same(tmp_path):
-    gate = versions.CompletenessGate()
-    folder = put(tmp_path, 1)
-    assert gate.complete(folder) is False
-    (folder / "variables").mkdir()
-    (folder / "variables" / "data").write_bytes(b"1")
-    assert gate.complete(folder) is False
-    (folder / "variables" / "data").write_bytes(b"12")
-    assert [gate.complete(folder), gate.complete(folder)] == [False, True]
-
-
-def test_a_folder_untouched_for_a_while_is_complete_at_once(tmp_path, monkeypatch):
-    folder = put(tmp_path, 1)
-    later = time.time() + 10
-    monkeypatch.setattr(versions.time, "time", lambda: later)
-    assert versions.CompletenessGate().complete(folder) is True
-
-
-def test_copying_an_old_modification_time_does_not_make_a_folder_look_complete(tmp_path):
-    folder = put(tmp_path, 1)
-    os.utime(folder / "saved_model.pb", (1, 1))
-    assert versions.CompletenessGate().complete(folder) is False
-
-
 # === Lives of versions ===
 
 
@@ -200,6 +145,32 @@ def test_a_half_copied_version_waits_and_uses_up_no_retry(manage, loader, tmp_pa
     assert (states(manager), loader.loaded) == ({1: "AVAILABLE"}, [1])
     (folder / "saved_model.pb").write_bytes(b"graph")
     until(lambda: states(manager) == {1: "END", 2: "AVAILABLE"})
+
+
+def test_the_old_version_stays_when_its_folder_goes_before_the_new_one_is_whole(manage, tmp_path):
+    one = put(tmp_path, 1)
+    manager = manage()
+    manager.wait_until_ready(["m"])
+    two = put(tmp_path, 2, pb=False)
+    (one / "saved_model.pb").unlink()
+    one.rmdir()
+    time.sleep(0.3)
+    assert states(manager) == {1: "AVAILABLE"}
+    (two / "saved_model.pb").write_bytes(b"graph")
+    until(lambda: states(manager) == {1: "END", 2: "AVAILABLE"})
+
+
+def test_a_version_that_serves_after_a_retry_does_not_mind_changes_in_its_folder(manage, loader, tmp_path):
+    loader.failing[1] = ServingError(Code.UNAVAILABLE, "disk is away")
+    folder = put(tmp_path, 1)
+    manager = manage(retries=1000)
+    until(lambda: loader.loaded)
+    loader.failing.clear()
+    manager.wait_until_ready(["m"])
+    for size in range(8):
+        (folder / "saved_model.pb").write_bytes(b"x" * size)
+        time.sleep(0.05)
+    assert (states(manager), list(manager.available("m"))) == ({1: "AVAILABLE"}, [1])
 
 
 def test_a_version_that_fails_leaves_the_old_one_serving(manage, loader, tmp_path):
