@@ -17,9 +17,11 @@ from tfx.components.example_gen import base_example_gen_executor
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
 from bert_keras.data.readers import read_table
+from bert_keras.errors import BadInput
 from bert_keras.tasks import get_task
 from pipelines.config import DataConfig
 
@@ -31,6 +33,16 @@ class Executor(base_example_gen_executor.BaseExampleGenExecutor):
 
     def GetInputSourceToExamplePTransform(self):  # noqa: N802 - TFX's name
         return _read_file
+
+    def Do(self, input_dict, output_dict, exec_properties):  # noqa: N802 - TFX's name
+        super().Do(input_dict, output_dict, exec_properties)
+        for split in SPLITS:
+            folder = artifact_utils.get_split_uri(output_dict["examples"], split)
+            if not _holds_records(folder):
+                raise BadInput(
+                    f"{exec_properties['input_base']}: no row of the data fell into the split {split!r}; "
+                    "expected some: add rows, change `data.eval_fraction`, or give `data.train` and `data.eval`"
+                )
 
 
 class RecordExampleGen(FileBasedExampleGen):
@@ -106,6 +118,11 @@ def examples_of_file(path: str, reading: dict[str, Any]):
         features |= read_table(path, {name: name for name in extra}, required_roles=extra, **how).columns
     for index in range(len(records)):
         yield make_example({name: values[index] for name, values in features.items()})
+
+
+def _holds_records(folder: str) -> bool:
+    files = tf.io.gfile.glob(os.path.join(folder, "*"))
+    return any(True for _ in tf.data.TFRecordDataset(files, compression_type="GZIP").take(1))
 
 
 def make_example(values: dict[str, Any]) -> tf.train.Example:

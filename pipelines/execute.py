@@ -3,7 +3,6 @@
 import datetime
 import os
 import sys
-import warnings
 from collections.abc import Callable
 from unittest import mock
 
@@ -30,11 +29,9 @@ def execute(config: PipelineConfig, prepared: Prepared, say: Callable[[str], Non
     started = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     with (
         RunLog(config.artifacts / "logs" / f"{started}.log", say) as log,
-        warnings.catch_warnings(),
         # TFX and Beam look for flags of theirs in the arguments of whatever program runs them.
         mock.patch.object(sys, "argv", sys.argv[:1]),
     ):
-        warnings.simplefilter("ignore")
         nodes = LocalRunner(say, log).run(make_pipeline(config, prepared))
         return _result(nodes, str(log.path))
 

@@ -10,7 +10,7 @@ _THEIRS = ("absl", "tensorflow", "apache_beam")
 
 
 class RunLog:
-    """Takes over all logging while it is open.
+    """Takes over all logging, and Python's warnings, while it is open.
 
     Args:
         path: the file.
@@ -27,6 +27,7 @@ class RunLog:
 
     def __enter__(self):
         loggers = [logging.getLogger(), *map(logging.getLogger, (*_THEIRS, OURS))]
+        logging.captureWarnings(True)
         self._before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
         self.listen()
         return self
@@ -35,6 +36,7 @@ class RunLog:
         for logger, handlers, level, propagate in self._before:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
+        logging.captureWarnings(False)
         self._file.close()
 
     def listen(self):

@@ -23,6 +23,7 @@ def run_config(path: str | os.PathLike, say: Callable[[str], None] | None = None
         BadInput: the config or the data is wrong; nothing has run.
         WorkFailed: a component failed, or the model was not blessed, hence not pushed; the message says why.
     """
+    _silence_start_up()
     config = load_config(path)
     result = run(config, prepare(config, str(path)), say or to_stderr)
     if not result.blessed:
@@ -41,7 +42,6 @@ def run(config: PipelineConfig, prepared: Prepared, say: Callable[[str], None]) 
     """
     rows = ", ".join(f"{count} rows of {config.data.files[key].name}" for key, count in prepared.rows.items())
     say(f"pipeline {config.name}: {rows}; loading TFX …")
-    _silence_start_up()
     with warnings.catch_warnings():
         # About versions of Google's cloud packages, which no local run uses.
         warnings.simplefilter("ignore")

@@ -164,3 +164,18 @@ def test_a_wrong_config_is_refused_before_tensorflow_or_tfx_is_loaded(config_wit
     root = Path(__file__).resolve().parents[2]
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_the_example_shows_every_key_with_its_default(tmp_path):
+    (tmp_path / "reviews.csv").write_text("text,label\n")
+    example = Path(__file__).resolve().parents[2] / "pipelines/example.yaml"
+    path = tmp_path / "example.yaml"
+    path.write_text(example.read_text())
+    config = load_config(path)
+    least = tmp_path / "least.yaml"
+    least.write_text("name: reviews\ndata: {path: reviews.csv}\nmodel: {preset: minilm_l6_uncased}\n")
+    assert config == load_config(least)
+    for name, section in PipelineConfig.model_fields.items():
+        keys = getattr(section.annotation, "model_fields", [])
+        unsaid = [key for key in keys if f"{key}:" not in example.read_text()]
+        assert (name, unsaid) == (name, [])

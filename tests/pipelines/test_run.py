@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bert_keras.errors import WorkFailed
+from bert_keras.errors import BadInput, WorkFailed
 from pipelines.load import load_config
 from pipelines.runner import run_config
 
@@ -308,3 +308,12 @@ def test_a_model_of_several_labels_goes_the_same_way(tmp_path, tiny_preset, film
     assert set(result.metrics) >= {"micro_f1", "macro_f1", "hamming_error"}
     # Without a threshold of the user's the first model is good enough.
     assert result.blessed
+
+
+def test_a_split_without_rows_is_bad_input(tmp_path, tiny_preset, films, write_jsonl):
+    write_jsonl(tmp_path / "few.jsonl", films(4, seed=8))
+    (tmp_path / "few.yaml").write_text(
+        f"name: few\nmodel: {{preset: {tiny_preset}, max_length: 24}}\ndata: {{path: few.jsonl, eval_fraction: 0.01}}\n"
+    )
+    with pytest.raises(BadInput, match="no row of the data fell into the split 'eval'; expected some: add rows"):
+        run_config(tmp_path / "few.yaml", lambda line: None)
