@@ -28,7 +28,7 @@ seconds = time.process_time() - started
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
 print(json.dumps([seconds, peak, "tensorflow" in sys.modules]))
 """
-    measured = [python(code) for _ in range(3)]
+    measured = [python(code) for _ in range(5)]  # the least is the import's own; the rest is what else runs here
     assert min(seconds for seconds, _, _ in measured) < 0.5
     assert max(megabytes for _, megabytes, _ in measured) < 60
     assert not any(imported for _, _, imported in measured)
