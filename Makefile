@@ -26,6 +26,7 @@ bench-sst2: setup peers
 
 bench-export: setup peers
 	$(BIN)/python benchmarks/bench_export.py
+	$(BIN)/python benchmarks/bench_fit.py
 
 lint: setup
 	$(BIN)/ruff check .
