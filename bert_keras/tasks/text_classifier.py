@@ -12,7 +12,8 @@ from bert_keras.errors import BadInput
 from bert_keras.layers import Linear
 from bert_keras.metrics.classification import multilabel_metrics, single_label_metrics
 from bert_keras.metrics.regression import regression_metrics
-from bert_keras.tasks.base import BertTask, Column, EvalSpec, TaskOption
+from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.description import Column, EvalSpec, TaskOption
 
 PROBLEMS = label_data.PROBLEMS
 SINGLE_LABEL = ("binary", "multiclass")

@@ -1,0 +1,212 @@
+"""Training and prediction on raw text: what Keras' `fit`, `evaluate` and `predict` do for every task."""
+
+import dataclasses
+
+import keras
+import keras_nlp
+import numpy as np
+import tensorflow as tf
+
+from bert_keras.tasks.inputs import collect
+from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
+from bert_keras.training.recipe import Recipe, steps_per_execution
+
+
+class TrainableTask(keras_nlp.models.Task):
+    """A KerasHub task that tokenizes once, cuts batches of like length and knows its recipe.
+
+    A subclass gives `serving_inputs`, `targets_to_array`, `example_losses` and `default_metrics`.
+    """
+
+    _batch_spec = None
+
+    def compile(self, optimizer=None, loss=None, metrics=None, recipe=None, jit_compile=False, **kwargs):
+        """Chooses how to train. Without arguments: the fine-tuning recipe.
+
+        Args:
+            optimizer: a Keras optimizer instead of the recipe's.
+            loss: a Keras loss instead of the task's.
+            metrics: list of Keras metrics instead of the task's.
+            recipe: a `Recipe` with other numbers, or a dict of its fields.
+            jit_compile: bool. XLA; every new batch shape compiles once, so lengths are rounded up to multiples of 32.
+            **kwargs: of `keras.Model.compile`. `steps_per_execution` is chosen by the size of the model when left out.
+        """
+        self._recipe = Recipe(**recipe) if isinstance(recipe, dict) else (recipe or Recipe())
+        self._compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "metrics": metrics,
+            "jit_compile": jit_compile,
+            **kwargs,
+        }
+        self._compile_for(total_steps=1, tokens_per_batch=None)
+
+    def _compile_for(self, total_steps, tokens_per_batch):
+        arguments = dict(self._compile_arguments)
+        self._own_loss = arguments["loss"] is None
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            # The loop that Keras writes around several steps cannot hold a reduction over replicas.
+            if arguments.setdefault("steps_per_execution", 1) > 1:
+                raise ValueError("steps_per_execution above 1 does not work on several replicas; leave it out.")
+        elif tokens_per_batch is not None:
+            arguments.setdefault("steps_per_execution", steps_per_execution(self.backbone.config, tokens_per_batch))
+        # Optimizer and metrics hold variables, which must be made under the strategy that trains them.
+        with self.distribute_strategy.scope():
+            if arguments["optimizer"] is None:
+                arguments["optimizer"] = self._recipe.optimizer(total_steps)
+            if arguments["metrics"] is None:
+                arguments["metrics"] = self.default_metrics()
+            super().compile(**arguments)
+
+    def get_compile_config(self):
+        # The recipe's optimizer is made for one run: what comes back from a file is the recipe, ready for another.
+        config = {name: value for name, value in self._compile_arguments.items() if value is not None}
+        return keras.saving.serialize_keras_object({"recipe": dataclasses.asdict(self._recipe), **config})
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The mean of the examples' losses, weighted by `sample_weight`, over all replicas.
+
+        Keras divides by the number of examples of each replica, which is another mean when weights or the replicas'
+        shares differ. The batches of `fit` carry weights `[batch, 1]` that sum to 1 over all replicas; plain weights
+        `[batch]`, or none, mean the mean over the replica's own examples.
+        """
+        if not self._own_loss:
+            return super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        losses = tf.cast(self.example_losses(y, y_pred), tf.float32)
+        if sample_weight is not None and sample_weight.shape.rank == 2:
+            return tf.reduce_sum(losses * sample_weight[:, 0])
+        weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        mean = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        return mean / self.distribute_strategy.num_replicas_in_sync
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=3,
+        sample_weight=None,
+        class_weight=None,
+        validation_data=None,
+        validation_split=0.0,
+        seed=0,
+        shuffle=True,
+        **kwargs,
+    ):
+        """Trains on raw text, which is tokenized once, in batches of texts of like length.
+
+        Args:
+            x: list, array or column of strings, for pairs a dict with `text` and `text_pair` (or a tuple of both); or a
+                finite `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, batched or not; or `TokenizedRows`.
+            y: targets, one per text: label names or ids, lists of names for multi-label, numbers for regression.
+            batch_size: int. Rows a step over all replicas; default 32, or a batched dataset's own.
+            epochs: int.
+            sample_weight: floats, one per text.
+            class_weight: dict of label (name or id) to weight, or `"balanced"`: inverse to how often a label occurs.
+            validation_data: `(x, y)`, `(x, y, sample_weight)`, a dataset or `TokenizedRows`: measured after each epoch.
+            validation_split: float. Share of the rows, taken from the end, to use as validation data.
+            seed: int. Fixes the order of rows and the dropout.
+            shuffle: bool.
+            **kwargs: `callbacks`, `verbose`, `initial_epoch`, as in `keras.Model.fit`.
+
+        Returns:
+            The Keras `History`.
+        """
+        for name in ("steps_per_epoch", "validation_steps", "validation_batch_size"):
+            if kwargs.get(name) is not None:
+                raise ValueError(f"{name} is not supported: every epoch goes over all rows; leave it out.")
+        rows, found_batch_size = self._rows(x, y, sample_weight, class_weight)
+        batch_size = batch_size or found_batch_size or 32
+        validation = None
+        if validation_split and validation_data is None:
+            rows, validation = rows.split(validation_split)
+        elif validation_data is not None:
+            validation, _ = self._rows(*_unpack(validation_data))
+        steps = number_of_batches(rows, batch_size)
+        steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
+        self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
+        self._seed_dropout(seed)
+        return super().fit(
+            self._batches(rows, batch_size, seed, shuffle),
+            epochs=epochs,
+            validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
+            **kwargs,
+        )
+
+    def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
+        """Loss and Keras metrics on raw text; inputs as in `fit`."""
+        if isinstance(x, tf.data.Dataset) and _is_tokenized(x):
+            return super().evaluate(x, **kwargs)
+        rows, found_batch_size = self._rows(x, y, sample_weight)
+        return super().evaluate(self._batches(rows, batch_size or found_batch_size or 32, shuffle=False), **kwargs)
+
+    def predict(self, x=None, batch_size=None, **kwargs):
+        """The model's raw outputs (logits) for raw text, as numpy, in the order of the texts; inputs as in `fit`."""
+        rows, found_batch_size = self._rows(x)
+        batch_size = batch_size or found_batch_size or 32
+        dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
+        outputs = super().predict(dataset, **kwargs)
+        order = np.argsort(np.argsort(-rows.lengths, kind="stable"), kind="stable")
+        return keras.tree.map_structure(lambda output: output[order], outputs)
+
+    def preprocess_samples(self, x, y=None, sample_weight=None):
+        """Tokenizes one batch of raw text; lets through what is tokenized already."""
+        if isinstance(x, dict) and "token_ids" in x:
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+        return super().preprocess_samples(x, y, sample_weight)
+
+    def _rows(self, x, y=None, sample_weight=None, class_weight=None):
+        """Anything that `fit` takes as `TokenizedRows`, and the batch size of a dataset that has one."""
+        if isinstance(x, TokenizedRows):
+            rows, batch_size = x, None
+            targets, weights = rows.targets, rows.weights
+        else:
+            given = collect(x, y, sample_weight, self.serving_inputs)
+            targets = None if given.targets is None else self.targets_to_array(given.targets)
+            weights, batch_size = given.weights, given.batch_size
+            rows = tokenize_rows(self.preprocessor, given.features)
+        if class_weight is not None:
+            of_class = self.class_weights(targets, class_weight)
+            weights = of_class if weights is None else weights * of_class
+        return dataclasses.replace(rows, targets=targets, weights=weights), batch_size
+
+    def class_weights(self, targets, class_weight):
+        """Float32 `[n]`: each example's weight by its class. Tasks without classes raise ValueError."""
+        raise ValueError(f"{type(self).__name__} has no classes that class_weight could weigh.")
+
+    def _batches(self, rows, batch_size, seed=0, shuffle=True):
+        multiple = {"length_multiple": 32} if self.jit_compile else {}
+        pad_token_id = self.preprocessor.tokenizer.pad_token_id
+        dataset = bucketed_batches(rows, batch_size, pad_token_id, seed, shuffle, shares=self._own_loss, **multiple)
+        self._batch_spec = dataset.element_spec
+        return dataset
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        # Under a strategy Keras builds metrics and optimizer from the mean of the replicas' first batches. That takes
+        # an epoch from the data, and fails where the replicas' shares differ in size. An empty batch of the same kind
+        # will do as well.
+        if iterator is not None and data_batch is None and self._batch_spec is not None:
+            data_batch = keras.tree.map_structure(
+                lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype), self._batch_spec
+            )
+        super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
+
+    def _seed_dropout(self, seed):
+        generators = [g for layer in self._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
+        for number, generator in enumerate(generators):
+            generator.state.assign(np.asarray([seed % 2**32, number], "uint32"))
+
+
+def _unpack(data):
+    if isinstance(data, (tf.data.Dataset, TokenizedRows)):
+        return (data,)
+    return data
+
+
+def _is_tokenized(dataset):
+    spec = dataset.element_spec
+    features = spec[0] if isinstance(spec, tuple) else spec
+    return isinstance(features, dict) and "token_ids" in features
