@@ -23,14 +23,15 @@ from pipelines.runner import run_config
 
 FOLDER = Path("demo-output")
 NAME = "reviews"
+TRAIN_ROWS = 70
 
 CONFIG = f"""\
 # The pipeline of `bert-keras demo`. Change it and run it again: bert-keras pipeline run {FOLDER}/pipeline.yaml
 name: {NAME}
 root: .
 data:
-  path: reviews.csv
-  eval_fraction: 0.3
+  train: train.csv
+  eval: eval.csv
 model:
   preset: minilm_l6_uncased
   max_length: 192
@@ -80,7 +81,8 @@ def write_inputs(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with open(reviews, encoding="utf-8", newline="") as source:
             rows = [(row["text"], "positive" if row["label"] == "1" else "negative") for row in csv.DictReader(source)]
-        _write_if_changed(folder / "reviews.csv", rows)
+        _write_if_changed(folder / "train.csv", rows[:TRAIN_ROWS])
+        _write_if_changed(folder / "eval.csv", rows[TRAIN_ROWS:])
         config = folder / "pipeline.yaml"
         # The user may have changed it since the last time.
         if not config.exists():
@@ -158,9 +160,11 @@ def ask(target: str, name: str, say: Callable[[str], None]):
 
 def closing(result: RunResult, models: Path) -> list[str]:
     """What came out, and the commands to go on with."""
+    from scipy.stats import binomtest
+
     count, accuracy = int(result.metrics["example_count"]), result.metrics["accuracy"]
     # Wilson's interval has a width even where all answers are right.
-    low, high = wilson_interval(accuracy, count)
+    low, high = binomtest(round(accuracy * count), count).proportion_ci(method="wilson")
     program = _program()
     return [
         f"accuracy   {accuracy:.2f} on {count} reviews that training did not see; on so few it may as well be anything",
@@ -174,13 +178,6 @@ def closing(result: RunResult, models: Path) -> list[str]:
         f"  {program} pipeline run {FOLDER / 'pipeline.yaml'}      # edit it first: more epochs, your own data",
         f"  tensorboard --logdir {Path(result.preset).parent / 'logs'}",
     ]
-
-
-def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % confidence interval of a share that was seen in `count` trials (Wilson 1927)."""
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * ((share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _free_ports(count: int) -> list[int]:
