@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from bert_keras.export import export_saved_model
 from bert_keras.training.batching import TokenizedRows
+from pipelines import transform
 from pipelines.task import make_task
 from pipelines.transform import SEGMENT_IDS, TOKEN_IDS
 
@@ -22,6 +23,7 @@ _CHUNK = 1024
 
 def run_fn(fn_args):
     """TFX's hook: trains on transformed examples, writes a SavedModel and, beside the logs, a preset."""
+    transform.release()
     recipe, train = fn_args.custom_config["recipe"], fn_args.custom_config["train"]
     rows = {
         split: read_rows(files, fn_args.transform_output)

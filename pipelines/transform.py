@@ -34,6 +34,11 @@ def _task(recipe: str):
         return make_task(json.loads(recipe), load_weights=False)
 
 
+def release():
+    """Lets go of the task that tracing made, whose encoder may be large."""
+    _task.cache_clear()
+
+
 def conform(tensor, spec):
     """Brings a feature as the inferred schema gave it, `[n]`, `[n, 1]` or sparse, to what the task parses it as."""
     if isinstance(spec, tf.io.VarLenFeature):

@@ -179,3 +179,13 @@ def test_the_example_shows_every_key_with_its_default(tmp_path):
         keys = getattr(section.annotation, "model_fields", [])
         unsaid = [key for key in keys if f"{key}:" not in example.read_text()]
         assert (name, unsaid) == (name, [])
+
+
+def test_the_command_exits_with_2_and_one_line_for_a_wrong_config(config_with):
+    path = config_with(more="trian: {}\n")
+    command = [sys.executable, "-c", "from bert_keras.cli import main; main()", "pipeline", "run", str(path)]
+    root = Path(__file__).resolve().parents[2]
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith(f"bert-keras: {path}: there is no key 'trian' (did you mean 'train'?)")
