@@ -3,6 +3,7 @@
 This module imports no TensorFlow until `ModelServer` is made, so that bad flags and files fail at once.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -189,6 +190,8 @@ def _run(flags: Flags, models: list[ModelSettings]) -> int:
     print(f"{_version()}: loading TensorFlow", file=sys.stderr, flush=True)
     _quiet_tensorflow()
     server.append(ModelServer(flags, models))
+    gc.collect()
+    gc.freeze()  # what is imported stays: collecting an unloaded model's graph then does not look at it again
     try:
         if not asked.is_set() and server[0].start():
             server[0].wait()

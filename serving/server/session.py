@@ -5,6 +5,8 @@ eager signature call. The public `Session.run` cannot be used: it refuses shapes
 the private names of TensorFlow, all of them in this module; `self_test` shows at start that they do what is expected.
 """
 
+import ctypes
+import gc
 import os
 
 import numpy as np
@@ -18,6 +20,7 @@ from tensorflow.python.saved_model import loader_impl  # private: so does the pu
 from serving.server.status import Code, ServingError
 
 _TESTED = "2.16.2 and 2.21.0"
+_libc = ctypes.CDLL(None)
 
 
 def import_custom_ops() -> None:
@@ -43,7 +46,11 @@ class ModelSession:
         self._session = session
         self._graph = session.graph
         self._handles = {}
-        self.signatures = dict(meta_graph_def.signature_def)
+        # Copies: an entry of the map keeps the whole message alive, with all weights of a frozen graph.
+        self.signatures = {
+            name: type(entry).FromString(entry.SerializeToString())
+            for name, entry in meta_graph_def.signature_def.items()
+        }
         session._extend_graph()  # once: the graph does not grow after this
 
     @classmethod
@@ -55,7 +62,10 @@ class ModelSession:
         try:
             with graph.as_default():
                 meta_graph_def = loader_impl.SavedModelLoader(str(export_dir)).load(session, list(tags))
-            return cls(session, meta_graph_def)
+            model = cls(session, meta_graph_def)
+            del meta_graph_def
+            _return_memory()
+            return model
         except Exception as error:
             session.close()
             raise _load_error(error, export_dir, tags) from error
@@ -88,6 +98,8 @@ class ModelSession:
         self._session.close()
         self._handles = {}
         self._session = self._graph = None
+        gc.collect()  # a graph is full of cycles; without this the old version's memory stays until some later day
+        _return_memory()
 
     def _handle(self, name: str):
         handle = self._handles.get(name)
@@ -130,6 +142,12 @@ def self_test() -> None:
         raise RuntimeError(
             f"the embedded server does not work with TensorFlow {tf.__version__} (tested: {_TESTED}): {error}"
         ) from error
+
+
+def _return_memory() -> None:
+    """Gives freed memory back to the system: of a 90 MB model, loading leaves 150 MB behind and closing 250 MB."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
 
 
 def _check_whole(export_dir: str) -> None:
