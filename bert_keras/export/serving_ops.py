@@ -2,25 +2,19 @@
 
 import os
 
+import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
 
-TEXT_PREFIX = "TFText>"
-
-# The servers 2.12 to 2.19 hold TensorFlow Text 2.12.1, and of it what is linked in: `RoundRobinTrim` and
-# `Utf8Binarize`, for two, are not. These ops are.
+# The servers 2.12 to 2.19 hold TensorFlow Text 2.12.1, and of it what is linked in: `TFText>RoundRobinTrim` and
+# `TFText>Utf8Binarize`, for two, are not. These, which its BertTokenizer and FastBertTokenizer run, are.
 SERVED_TEXT_OPS = frozenset(
-    TEXT_PREFIX + name
-    for name in (
-        "FastBertNormalize",
-        "FastWordpieceDetokenize",
-        "FastWordpieceTokenizeWithOffsets",
+    (
         "CaseFoldUTF8",
+        "FastBertNormalize",
+        "FastWordpieceTokenizeWithOffsets",
         "NormalizeUTF8",
-        "NormalizeUTF8WithOffsetsMap",
+        "RegexSplitWithOffsets",
         "WordpieceTokenizeWithOffsets",
-        "WhitespaceTokenizeWithOffsetsV2",
-        "RaggedTensorToTensor",
     )
 )
 
@@ -42,8 +36,4 @@ def ops_not_served(path):
 
     A server has TensorFlow's own ops and `SERVED_TEXT_OPS`; ops of other libraries load in Python and fail there.
     """
-    return sorted(name for name in ops_of(path) if name not in SERVED_TEXT_OPS and not _is_of_tensorflow(name))
-
-
-def _is_of_tensorflow(name):
-    return ">" not in name and op_def_registry.get(name) is not None
+    return sorted(name for name in ops_of(path) if name not in SERVED_TEXT_OPS and not hasattr(tf.raw_ops, name))
