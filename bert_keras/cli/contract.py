@@ -111,7 +111,8 @@ def _summary(error: Exception, limit: int = 300) -> str:
     # An error in a traced function begins with the trace; the message comes last.
     first = lines[-1] if lines[0] == "in user code:" else lines[0]
     first = first if len(first) <= limit else first[: limit - 1] + "…"
-    return f"{type(error).__name__}: {first}"
+    name = type(error).__name__
+    return f"{name}: {first.removeprefix(f'{name}: ')}"
 
 
 def _flushed(code: int) -> int:
