@@ -1,14 +1,17 @@
 """Training and prediction on raw text: what Keras' `fit`, `evaluate` and `predict` do for every task."""
 
 import dataclasses
+import warnings
 
 import keras
 import keras_nlp
 import numpy as np
 import tensorflow as tf
 
+from bert_keras.errors import BadInput
 from bert_keras.tasks.inputs import collect
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
+from bert_keras.training.distribution import with_shown_value
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
@@ -70,17 +73,24 @@ class TrainableTask(keras_nlp.models.Task):
         """The mean of the examples' losses, weighted by `sample_weight`, over all replicas.
 
         Keras divides by the number of examples of each replica, which is another mean when weights or the replicas'
-        shares differ. The batches of `fit` carry weights `[batch, 1]` that sum to 1 over all replicas; plain weights
-        `[batch]`, or none, mean the mean over the replica's own examples.
+        shares differ. The batches of `fit` carry weights `[batch, 2]`, see `bucketed_batches`; plain weights `[batch]`,
+        or none, mean the mean over the replica's own examples.
         """
         if not self._own_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training=training)
         losses = tf.cast(self.example_losses(y, y_pred), tf.float32)
         if sample_weight is not None and sample_weight.shape.rank == 2:
-            return tf.reduce_sum(losses * sample_weight[:, 0])
+            of_loss, of_rows = tf.unstack(sample_weight, num=2, axis=1)
+            return with_shown_value(tf.reduce_sum(losses * of_loss), tf.reduce_sum(of_rows))
         weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, tf.float32)
         mean = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
         return mean / self.distribute_strategy.num_replicas_in_sync
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Keras' metrics; of the weights that the batches of `fit` carry they get those of the loss."""
+        if sample_weight is not None and sample_weight.shape.rank == 2:
+            sample_weight = sample_weight[:, 0]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(
         self,
@@ -119,12 +129,14 @@ class TrainableTask(keras_nlp.models.Task):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} is not supported: every epoch goes over all rows; leave it out.")
         rows, found_batch_size = self._rows(x, y, sample_weight, class_weight)
+        _check_targets(rows)
         batch_size = batch_size or found_batch_size or 32
         validation = None
         if validation_split and validation_data is None:
             rows, validation = rows.split(validation_split)
         elif validation_data is not None:
             validation, _ = self._rows(*_unpack(validation_data))
+            _check_targets(validation)
         steps = number_of_batches(rows, batch_size)
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
@@ -141,6 +153,7 @@ class TrainableTask(keras_nlp.models.Task):
         if isinstance(x, tf.data.Dataset) and _is_tokenized(x):
             return super().evaluate(x, **kwargs)
         rows, found_batch_size = self._rows(x, y, sample_weight)
+        _check_targets(rows)
         return super().evaluate(self._batches(rows, batch_size or found_batch_size or 32, shuffle=False), **kwargs)
 
     def predict(self, x=None, batch_size=None, **kwargs):
@@ -168,7 +181,15 @@ class TrainableTask(keras_nlp.models.Task):
             targets = None if given.targets is None else self.targets_to_array(given.targets)
             weights, batch_size = given.weights, given.batch_size
             rows = tokenize_rows(self.preprocessor, given.features)
+        longest, positions = int(rows.lengths.max()), self.backbone.config.max_sequence_length
+        if longest > positions:
+            raise BadInput(
+                f"There is a row of {longest} tokens; this encoder has {positions} positions: set the preprocessor's "
+                "max_length to at most that."
+            )
         if class_weight is not None:
+            if targets is None:
+                raise BadInput("class_weight needs targets; pass y.")
             of_class = self.class_weights(targets, class_weight)
             weights = of_class if weights is None else weights * of_class
         return dataclasses.replace(rows, targets=targets, weights=weights), batch_size
@@ -190,14 +211,22 @@ class TrainableTask(keras_nlp.models.Task):
         # will do as well.
         if iterator is not None and data_batch is None and self._batch_spec is not None:
             data_batch = keras.tree.map_structure(
-                lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype), self._batch_spec
+                lambda spec: tf.zeros([size or 2 for size in spec.shape], spec.dtype), self._batch_spec
             )
-        super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
+        with warnings.catch_warnings():
+            # Keras sorts the inputs by name here, and then warns about their order.
+            warnings.filterwarnings("ignore", message="The structure of `inputs`")
+            super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
 
     def _seed_dropout(self, seed):
         generators = [g for layer in self._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
         for number, generator in enumerate(generators):
             generator.state.assign(np.asarray([seed % 2**32, number], "uint32"))
+
+
+def _check_targets(rows):
+    if rows.targets is None:
+        raise BadInput("There are no targets to learn from or to compare with; pass y, or a dataset of (x, y).")
 
 
 def _unpack(data):

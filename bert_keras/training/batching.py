@@ -106,8 +106,9 @@ def bucketed_batches(
         seed: int. The order of epoch e depends on `seed` and e alone.
         shuffle: bool. False gives the same batches every time, longest first.
         length_multiple: int. Lengths are rounded up to a multiple of it.
-        shares: bool. Gives weights as float32 `[batch, 1]` that sum to 1 over the batch, instead of `[batch]` as they
-            are. A weighted mean is then a sum, which a strategy may cut over replicas in any way.
+        shares: bool. Gives weights as float32 `[batch, 2]` instead of `[batch]`: the weight over the batch's sum of
+            weights, and one over its number of rows. A weighted mean is then a sum, which a strategy may cut over
+            replicas in any way, and each replica knows which share of the rows it has.
 
     Returns:
         A `tf.data.Dataset`, a new epoch each time it is iterated, of `features`, or `(features, targets[, weights])`;
@@ -144,7 +145,9 @@ def bucketed_batches(
             return features, tf.gather(targets, picked)
         picked_weights = tf.gather(weights, picked)
         if shares:
-            picked_weights = tf.math.divide_no_nan(picked_weights, tf.reduce_sum(picked_weights))[:, None]
+            of_loss = tf.math.divide_no_nan(picked_weights, tf.reduce_sum(picked_weights))
+            of_rows = tf.ones_like(of_loss) / tf.cast(tf.size(of_loss), tf.float32)
+            picked_weights = tf.stack([of_loss, of_rows], axis=1)
         return features, tf.gather(targets, picked), picked_weights
 
     count = number_of_batches(rows, batch_size)

@@ -29,3 +29,22 @@ def get_strategy(strategy):
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
+
+def with_shown_value(loss, share_of_rows):
+    """A replica's part of a global loss, with the value that makes Keras show the global loss; its gradient stays.
+
+    Keras shows the mean of the replicas' losses, each times the number of replicas and weighted by the replica's rows.
+    Of parts that add up to the global loss that is the global loss only where all replicas have as many rows.
+
+    Args:
+        loss: float32 scalar. This replica's part of the loss.
+        share_of_rows: float32 scalar. This replica's rows over those of all replicas.
+
+    Returns:
+        Float32 scalar, `loss` itself on one replica.
+    """
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas == 1:
+        return loss
+    shown = tf.math.divide_no_nan(loss, share_of_rows * replicas)
+    return loss + tf.stop_gradient(shown - loss)

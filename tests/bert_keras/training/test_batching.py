@@ -147,17 +147,18 @@ class TestContent:
         weights = np.random.default_rng(0).random(50).astype("float32")
         for x, _, shares in bucketed_batches(make_rows([5] * 50, np.zeros(50), weights), 8, shares=True):
             picked = weights[numbers_in(x)]
-            np.testing.assert_allclose(np.asarray(shares), (picked / picked.sum())[:, None], rtol=1e-6)
+            np.testing.assert_allclose(np.asarray(shares)[:, 0], picked / picked.sum(), rtol=1e-6)
+            np.testing.assert_allclose(np.asarray(shares)[:, 1], 1 / len(picked), rtol=1e-6)
 
     def test_shares_without_weights_are_equal_in_a_short_batch_too(self):
         shares = [
-            w.numpy().ravel().tolist() for _, _, w in bucketed_batches(make_rows([5] * 7, np.zeros(7)), 4, shares=True)
+            w.numpy()[:, 0].tolist() for _, _, w in bucketed_batches(make_rows([5] * 7, np.zeros(7)), 4, shares=True)
         ]
         assert shares == [[0.25] * 4, [pytest.approx(1 / 3)] * 3]
 
     def test_a_batch_of_weight_0_has_shares_of_0_and_no_nan(self):
         rows = make_rows([5, 5, 9, 9], np.zeros(4), np.array([0, 0, 1, 1], "float32"))
-        shares = [w.numpy().ravel().tolist() for _, _, w in bucketed_batches(rows, 2, shares=True, shuffle=False)]
+        shares = [w.numpy()[:, 0].tolist() for _, _, w in bucketed_batches(rows, 2, shares=True, shuffle=False)]
         assert shares == [[0.5, 0.5], [0, 0]]
 
 
