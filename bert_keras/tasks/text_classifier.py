@@ -163,18 +163,21 @@ class TextClassifier(BertTask):
             return values
         if self.problem == "multilabel":
             return np.stack([self._many_hot_row(target, row) for row, target in enumerate(targets)])
-        return np.asarray([self._label_id(target, row) for row, target in enumerate(targets)], "int32")
+        ids = [self._label_id(target, f"y has {target!r} in row {row}") for row, target in enumerate(targets)]
+        return np.asarray(ids, "int32")
 
     def _many_hot_row(self, target, row):
+        if not isinstance(target, (list, tuple, set, frozenset, np.ndarray)):
+            raise BadInput(f"y has {target!r} in row {row}; expected a list of labels, or a row of zeros and ones.")
         values = np.zeros(len(self.labels), "float32")
         if len(target) == len(self.labels) and all(value in (0, 1) for value in target):
-            values[:] = target
+            values[:] = list(target)
             return values
         for name in target:
-            values[self._label_id(name, row)] = 1
+            values[self._label_id(name, f"y has {name!r} in row {row}")] = 1
         return values
 
-    def _label_id(self, target, row):
+    def _label_id(self, target, found):
         if isinstance(target, bytes):
             target = target.decode("utf-8")
         if isinstance(target, list) and len(target) == 1:
@@ -186,10 +189,7 @@ class TextClassifier(BertTask):
             if 0 <= int(target) < len(self.labels):
                 return int(target)
         known = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
-        raise BadInput(
-            f"y has {target!r} in row {row}; expected one of the labels {known}, or an id from 0 to "
-            f"{len(self.labels) - 1}."
-        )
+        raise BadInput(f"{found}; expected one of the labels {known}, or an id from 0 to {len(self.labels) - 1}.")
 
     def class_weights(self, targets, class_weight):
         if self.problem not in SINGLE_LABEL:
@@ -202,7 +202,7 @@ class TextClassifier(BertTask):
         else:
             of_class = np.ones(len(self.labels))
             for label, weight in class_weight.items():
-                of_class[self._label_id(label, "class_weight")] = weight
+                of_class[self._label_id(label, f"class_weight has {label!r}")] = weight
         return of_class[targets].astype("float32")
 
     # === Loss and metrics ===
