@@ -160,8 +160,9 @@ def _weight_files(path):
         return [WEIGHTS_FILE]
     if any(name.endswith((".bin", ".pt", ".pth")) for name in os.listdir(path)):
         raise BadInput(
-            f"{path} has only pickled weights, which may run code when opened; write safetensors first: in an "
-            "environment with transformers, AutoModel.from_pretrained(DIR).save_pretrained(DIR, safe_serialization=True)."
+            f"{path} has only pickled weights, which may run code when opened; write safetensors first: in "
+            "an environment with transformers, AutoModel.from_pretrained(DIR).save_pretrained(DIR, "
+            "safe_serialization=True)."
         )
     raise BadInput(f"{path} has no {WEIGHTS_FILE}; expected the weights beside {CONFIG_FILE}.")
 
