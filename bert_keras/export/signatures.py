@@ -28,6 +28,11 @@ def build_signatures(task, model, targets=False):
         targets: bool. Whether to add `targets`.
     """
 
+    text = [_strings(name) for name in task.serving_inputs]
+    tokens = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
+
+    # One function for all signatures that read text: traced and written once.
+    @tf.function(input_signature=[{spec.name: spec for spec in text}], autograph=False)
     def answers(texts):
         return model(**task.preprocessor(texts))
 
@@ -36,8 +41,6 @@ def build_signatures(task, model, targets=False):
         spec = {name: task.example_spec[name] for name in task.serving_inputs}
         return tf.io.parse_example(serialized, spec)
 
-    text = [_strings(name) for name in task.serving_inputs]
-    tokens = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
     signatures = {
         "serving_default": Signature(_traced(lambda **texts: answers(texts), text)),
         "tokens": Signature(_traced(lambda **inputs: model(**inputs), tokens)),
