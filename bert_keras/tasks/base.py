@@ -204,8 +204,24 @@ class BertTask(TrainableTask):
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """Writes the task to a preset directory, which appears whole or, on failure, stays as it was."""
+        optimizer = self.optimizer
         with replaced_directory(preset_dir) as new:
-            super().save_to_preset(new, max_shard_size=max_shard_size)
+            # Keras would write the optimizer's state beside the head: twice the encoder's size, and of no use to anyone
+            # who loads the preset.
+            self.optimizer = None
+            try:
+                super().save_to_preset(new, max_shard_size=max_shard_size)
+            finally:
+                self.optimizer = optimizer
+
+    def save_task_weights(self, filepath):
+        """Writes the weights that are not the encoder's to a `.weights.h5` file."""
+        # KerasHub hands Keras the layers' ids where it expects the layers: nothing would be left out.
+        keras.saving.save_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
+
+    def load_task_weights(self, filepath):
+        """Reads what `save_task_weights` wrote."""
+        keras.saving.load_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
 
     def export(self, filepath, **kwargs):
         """Writes a SavedModel for TensorFlow Serving; see `bert_keras.export.export_saved_model`."""
