@@ -34,15 +34,16 @@ data:
   eval: eval.csv
 model:
   preset: minilm_l6_uncased
-  max_length: 192
+  max_length: 128
 train:
-  epochs: 4
+  epochs: 3
   batch_size: 8
-  learning_rate: 1.0e-4
+  learning_rate: 3.0e-4
 evaluate:
   thresholds:
-    # Half of the reviews are negative: guessing gives 0.5.
-    accuracy: {{lower_bound: 0.6, change: -0.1}}
+    # 30 reviews tell little: guessing gives from 0.3 to 0.7 on them. This bar stops a model that is broken, no more;
+    # with more reviews raise it.
+    accuracy: {{lower_bound: 0.4, change: -0.2}}
 """
 
 REVIEWS = (
@@ -64,7 +65,7 @@ def main(say: Callable[[str], None] = lambda line: print(line, flush=True)) -> R
     result = run_config(write_inputs(FOLDER), say)
     say("")
     say("== Serve and ask")
-    models = Path(result.pushed_path).parent
+    models = short(Path(result.pushed_path).parent)
     with served(models, NAME, say) as target:
         ask(target, NAME, say)
     say("")
@@ -165,19 +166,24 @@ def closing(result: RunResult, models: Path) -> list[str]:
     count, accuracy = int(result.metrics["example_count"]), result.metrics["accuracy"]
     # Wilson's interval has a width even where all answers are right.
     low, high = binomtest(round(accuracy * count), count).proportion_ci(method="wilson")
-    program = _program()
+    program, preset = _program(), short(Path(result.preset))
     return [
         f"accuracy   {accuracy:.2f} on {count} reviews that training did not see; on so few it may as well be anything",
         f"           from {low:.2f} to {high:.2f} (95 %): a demonstration, not a measurement",
-        f"pushed     {result.pushed_path}",
-        f"trained    {result.preset} (for bert_keras.load_task)",
+        f"pushed     {short(Path(result.pushed_path))}",
+        f"trained    {preset} (for bert_keras.load_task)",
         "Go on with:",
         f"  {program} serve {models} --name {NAME}",
         f'  {program} query 127.0.0.1:8500 {NAME} "What a film!"',
-        f'  {program} predict {result.preset} "What a film!"',
+        f'  {program} predict {preset} "What a film!"',
         f"  {program} pipeline run {FOLDER / 'pipeline.yaml'}      # edit it first: more epochs, your own data",
-        f"  tensorboard --logdir {Path(result.preset).parent / 'logs'}",
+        f"  tensorboard --logdir {preset.parent / 'logs'}",
     ]
+
+
+def short(path: Path) -> Path:
+    """The path from here, where it is below here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _free_ports(count: int) -> list[int]:
