@@ -36,8 +36,8 @@ class FastEncoder(tf.Module):
         self.config = backbone.config
         hold = tf.constant if freeze else _variable
         embeddings = backbone.embeddings
-        # Tables gain nothing from being constants, but a single variable would make the function stateful, and Grappler
-        # no longer sees constants through the calls of a stateful one.
+        # Tables gain nothing from being constants, but a single variable makes every call on the way stateful, and
+        # within stateful calls Grappler fuses nothing.
         self.token_table = hold(_array(embeddings.token_table))
         self.segment_table = hold(_array(embeddings.segment_table))
         self.position_table = hold(_array(embeddings.position_table))

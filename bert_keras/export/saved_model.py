@@ -11,8 +11,9 @@ from bert_keras.export.signatures import build_signatures
 from bert_keras.export.warmup import write_warmup_requests
 from bert_keras.files import replaced_directory
 
-# A SavedModel's graph is one protocol buffer, which cannot pass 2 GiB; the rest is room for what handles it.
-LARGEST_FROZEN_BYTES = 1_600_000_000
+# While a session starts it needs about fifteen times the bytes of its constants. BERT-base has 0.44 GB of weights,
+# multilingual 0.71 GB, BERT-large 1.3 GB.
+LARGEST_FROZEN_BYTES = 500_000_000
 
 
 def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False):
@@ -39,13 +40,15 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False
 
     `classify` and `regress` answer TensorFlow Serving's Classify and Regress requests, the others its Predict. Dropout
     is off, the arithmetic float32. `assets.extra/tf_serving_warmup_requests` holds requests that a server runs before
-    it serves: the first one decides in which layout oneDNN keeps the weights, so give texts as long as those to come.
+    it serves. The first one decides in which layout oneDNN keeps the weights, so it should be as long as what is to
+    come; a short one (up to 64 tokens) slows long requests less than a long one slows short requests.
 
     Args:
         task: a `BertTask` with its preprocessor.
         path: the directory to write, for a server `BASE/NUMBER`. It appears whole; a former one is replaced.
-        freeze: bool. Weights as constants: faster, because oneDNN then keeps them in its own layout, for more memory in
-            the server. Models over 1.6 GB are written with variables instead, with a warning.
+        freeze: bool. Weights as constants: faster, because oneDNN then keeps them in its own layout. A server needs
+            more memory for it: about twice the weights for each signature in use, and fifteen times while it starts.
+            Models over 0.5 GB (BERT-large, multilingual) are written with variables instead, with a warning.
         warmup_texts: list of texts (for pairs: of tuples) to warm the server with, a request each; None = texts made of
             the vocabulary; an empty list writes no file.
         targets: bool. Adds the signature `targets`, by which an evaluator reads labels as this model numbers them.
@@ -73,7 +76,7 @@ def _can_freeze(task):
     if needed <= LARGEST_FROZEN_BYTES:
         return True
     warnings.warn(
-        f"The model has {needed / 1e9:.1f} GB of weights, too many for one graph: they are exported as variables, "
+        f"The model has {needed / 1e9:.1f} GB of weights, too many for constants: they are exported as variables, "
         "which answer the same but more slowly than constants.",
         stacklevel=3,
     )
