@@ -92,6 +92,7 @@ def load_backbone(preset, load_weights=True, **kwargs):
     found = find(preset)
     with broken(found):
         if found.kind == OURS:
+            kwargs["dtype"] = kwargs.get("dtype") or saved_mixed_policy(found)
             return super(BertBackbone, BertBackbone).from_preset(found.path, load_weights=load_weights, **kwargs)
         if found.kind == KERAS_HUB:
             theirs = keras_nlp.models.BertBackbone.from_preset(found.path, load_weights=load_weights)
@@ -157,6 +158,13 @@ def saved_task_name(found):
     if not os.path.exists(os.path.join(found.path, TASK_WEIGHTS_FILE)):
         raise BadInput(f"The preset {found.path} is broken: it has {TASK_FILE}, no {TASK_WEIGHTS_FILE}; copy it again.")
     return str(read_json(found.path, TASK_FILE).get("registered_name", "")).split(">")[-1]
+
+
+def saved_mixed_policy(found):
+    """The name of the mixed dtype policy under which a preset of ours was saved, or None; KerasHub knows plain ones."""
+    policy = read_json(found.path, "config.json")["config"].get("dtype")
+    name = policy["config"]["name"] if isinstance(policy, dict) else str(policy)
+    return name if name.startswith("mixed_") else None
 
 
 def assign(model, weights, source):
