@@ -134,6 +134,8 @@ class BertTask(TrainableTask):
     def evaluate_records(self, records, batch_size=64):
         """The task's metrics on `Records` with targets: dict of name to float. Raises `BadInput`."""
         x, y, _ = self.encode_records(records)
+        if y is None:
+            raise BadInput(f"{records.source} has no targets; expected some to compare the answers with.")
         return self.metrics_of(y, self.predict(x, batch_size=batch_size, verbose=0))
 
     # === Presets ===
@@ -150,7 +152,7 @@ class BertTask(TrainableTask):
             vocabulary: path or list, for a named config.
             max_length: int or None. Longest row in tokens; None = what was saved, else 128, or fewer where the encoder
                 has fewer positions.
-            dtype: dtype policy, for example `"mixed_bfloat16"`.
+            dtype: dtype policy, for example `"mixed_bfloat16"`; None = what was saved, else Keras' default.
             strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under.
             seed: int. Fixes the random weights.
             **kwargs: the task's own arguments (label names …). Without them a saved task comes back whole; with them
@@ -163,6 +165,7 @@ class BertTask(TrainableTask):
         with get_strategy(strategy).scope():
             if presets.saved_task_name(found) == cls.__name__ and not kwargs and load_weights:
                 with presets.broken(found):
+                    dtype = dtype or presets.saved_mixed_policy(found)
                     task = super().from_preset(found.path, **({} if dtype is None else {"dtype": dtype}))
                 if max_length is not None:
                     cls._check_fit(task.backbone, task.preprocessor.tokenizer, max_length)

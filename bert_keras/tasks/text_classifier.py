@@ -238,7 +238,7 @@ class TextClassifier(BertTask):
 
         Returns, by problem:
             binary, multiclass: `label` string `[n]`, `score` float32 `[n]`, `classes` string and `scores` float32
-            `[n, labels]`. multilabel: `predicted` bool `[n, labels]` (score at least 0.5), `classes`, `scores`.
+            `[n, labels]`. multilabel: `predicted` bool `[n, labels]` (score above 0.5), `classes`, `scores`.
             regression: `value` float32 `[n]`.
         """
         if self.problem == "regression":
@@ -246,7 +246,7 @@ class TextClassifier(BertTask):
         scores = self._scores(outputs)
         classes = tf.broadcast_to(tf.constant(self.labels)[None, :], tf.shape(scores))
         if self.problem == "multilabel":
-            return {"predicted": scores >= 0.5, "classes": classes, "scores": scores}
+            return {"predicted": scores > 0.5, "classes": classes, "scores": scores}
         return {
             "label": tf.gather(tf.constant(self.labels), tf.argmax(outputs, axis=-1)),
             "score": tf.reduce_max(scores, axis=-1),
