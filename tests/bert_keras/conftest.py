@@ -8,6 +8,8 @@ GOOD, BAD = ("good", "great", "fine"), ("bad", "awful", "dull")
 FILLERS = ("film", "a", "the", "very", "story", "plot", "with", "cast")
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLERS, "##s", "##y", "s", "y")
 TINY = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequence_length": 32}
+# A narrow encoder without pretraining learns within a few dozen steps when it starts wide and keeps every value.
+TINY |= {"initializer_range": 0.15, "dropout": 0.0, "attention_dropout": 0.0}
 
 
 def draw_reviews(count, seed=0):
@@ -67,7 +69,7 @@ def make_classifier(make_backbone, tokenizer):
             options.setdefault("labels", ["neg", "pos"])
         backbone = make_backbone(seed, **(backbone or {}))
         model = TextClassifier(backbone, BertPreprocessor(tokenizer, max_length=max_length, pair=pair), **options)
-        model.compile(recipe={"learning_rate": 2e-3, **(recipe or {})}, **(compile_with or {}))
+        model.compile(recipe={"learning_rate": 5e-3, **(recipe or {})}, **(compile_with or {}))
         return model
 
     return make

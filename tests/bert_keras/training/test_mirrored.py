@@ -23,8 +23,7 @@ def train(make_classifier, reviews):
 
     def run(strategy, **options):
         with get_strategy(strategy).scope():
-            encoder = {"dropout": 0.0, "attention_dropout": 0.0, "num_layers": 1}
-            model = make_classifier(backbone=encoder, recipe={"clip": 0.05})
+            model = make_classifier(backbone={"num_layers": 1}, recipe={"clip": 0.05, "learning_rate": 1e-3})
         replicas = model.distribute_strategy.num_replicas_in_sync
         texts, labels = reviews(ROWS)
         validation = tuple(part[:5] for part in (texts, labels))
