@@ -7,6 +7,9 @@ import tempfile
 
 from bert_keras.errors import BadInput
 
+# A directory with one of these in it is an output (a preset, a SavedModel, a run) that a later one may replace.
+OURS = ("config.json", "saved_model.pb", "train_args.json")
+
 
 @contextlib.contextmanager
 def replaced_directory(path):
@@ -15,12 +18,16 @@ def replaced_directory(path):
     When the body fails, `path` stays as it was.
 
     Raises:
-        BadInput: the directory cannot be written there.
+        BadInput: the directory cannot be written there, or holds files of someone else, which would be lost.
     """
     path = os.path.abspath(os.fspath(path))
     parent = os.path.dirname(path)
     if os.path.exists(path) and not os.path.isdir(path):
         raise BadInput(f"Cannot write the directory {path}: a file of that name is there; choose another name.")
+    if os.path.isdir(path) and os.listdir(path) and not any(os.path.exists(os.path.join(path, name)) for name in OURS):
+        raise BadInput(
+            f"Cannot write the directory {path}: it holds other files, which would be lost; choose another name."
+        )
     try:
         os.makedirs(parent, exist_ok=True)
         new = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=parent)

@@ -32,6 +32,32 @@ def test_an_old_directory_is_replaced_whole(tmp_path):
     assert names(tmp_path / "out") == ["b", "config.json"]
 
 
+def test_an_empty_directory_is_filled(tmp_path):
+    (tmp_path / "out").mkdir()
+    with replaced_directory(tmp_path / "out") as new:
+        write(new, "config.json", "x")
+    assert names(tmp_path / "out") == ["config.json"]
+
+
+@pytest.mark.parametrize("where", ["", "out"])
+def test_files_of_someone_else_are_not_lost(tmp_path, where):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("mine")
+    with pytest.raises(BadInput, match="it holds other files, which would be lost; choose another name"):
+        with replaced_directory(tmp_path / where):
+            pass
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["config.json", "saved_model.pb", "train_args.json"])
+def test_an_earlier_output_is_replaced(tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("former")
+    with replaced_directory(tmp_path / "out"):
+        pass
+    assert names(tmp_path / "out") == []
+
+
 def test_a_failure_leaves_the_old_directory_and_nothing_else(tmp_path):
     with replaced_directory(tmp_path / "out") as new:
         write(new, "config.json", "old")
