@@ -89,16 +89,13 @@ class _WholeArrays(beam.CombineFn):
         return labels, predictions
 
     def extract_output(self, accumulator):
-        labels, predictions = accumulator
+        labels, predictions = (np.stack([np.asarray(row) for row in rows]) for rows in accumulator)
+        # TFMA hands a class's number over as an array of one.
+        if labels.shape[1:] == (1,) and predictions.shape[1:] != (1,):
+            labels = labels[:, 0]
         module, name = self._function.split(":")
-        values = getattr(importlib.import_module(module), name)(_stack(labels), _stack(predictions))
+        values = getattr(importlib.import_module(module), name)(labels, predictions)
         return {key: values.get(key.name, math.nan) for key in self._keys}
-
-
-def _stack(rows):
-    # TFMA hands a number over as an array of one.
-    stacked = np.stack([np.asarray(row) for row in rows])
-    return stacked[:, 0] if stacked.ndim == 2 and stacked.shape[1] == 1 else stacked
 
 
 def eval_config(spec, evaluate: EvaluateConfig, has_baseline: bool = True) -> config_pb2.EvalConfig:
