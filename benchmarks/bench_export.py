@@ -129,8 +129,8 @@ def describe(options, libraries, runs, profiles):
         f"Median wall time of a call, {options.rounds} turns of about {options.turn_seconds:g} s a side and shape, one "
         f"side at a time, {options.threads} threads each, scores equal (ONNX Runtime's to 1e-4, KerasHub's to 5e-3, "
         "because its BERT has the tanh form of GELU). Then how many times faster ours is: by the medians, by the best "
-        "calls, by processor time (which other programs on the machine disturb least). ONNX Runtime's threads spin while "
-        "they wait for each other, so a busy machine slows it more than the others.",
+        "calls, by processor time (which other programs on the machine disturb least). ONNX Runtime's threads spin "
+        "while they wait for each other, so a busy machine slows it more than the others.",
         table(header, rows),
         *shortfalls(runs),
         "Where our time goes, op by op:",
