@@ -23,8 +23,8 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
         pair: bool. Whether the model reads pairs.
 
     Call arguments:
-        x: strings `[n]`, or for pairs a dict with `text` and `text_pair`, or a tuple of both. A dict with `text` alone
-            is fine for single texts.
+        x: strings `[n]`, or for pairs a dict with `text` and `text_pair`. A dict with `text` alone is fine for single
+            texts. Tuples mean `(x, y)` to KerasHub.
         pad_to_max: bool. Pads every row to `max_length`; without it only to the longest row of the batch.
 
     Output: dict of int32 `[n, length]`: `token_ids`, `segment_ids`, `padding_mask`. With `y` or `sample_weight`, a
@@ -89,11 +89,10 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
             unknown = [name for name in x if name not in self.text_inputs]
             missing = [name for name in self.text_inputs if name not in x]
             if unknown or missing:
-                raise ValueError(f"The inputs are {sorted(x)}; this model reads {list(self.text_inputs)}.")
+                raise BadInput(f"The inputs are {sorted(x)}; this model reads {list(self.text_inputs)}.")
             x = [x[name] for name in self.text_inputs]
         elif self.pair:
-            if not isinstance(x, (tuple, list)) or len(x) != 2:
-                raise ValueError("This model reads pairs: give a dict with 'text' and 'text_pair', or a tuple of both.")
+            raise BadInput("This model reads pairs; give a dict with 'text' and 'text_pair'.")
         else:
             x = [x]
         return [tf.reshape(tf.convert_to_tensor(text, tf.string), [-1]) for text in x]

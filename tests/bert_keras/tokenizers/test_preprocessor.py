@@ -18,6 +18,10 @@ def words():
     return WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij"])
 
 
+def both(text, text_pair):
+    return {"text": text, "text_pair": text_pair}
+
+
 def rows(batch):
     return {name: np.asarray(value).tolist() for name, value in batch.items()}
 
@@ -66,9 +70,8 @@ class TestSingleTexts:
 
 
 class TestPairs:
-    @pytest.mark.parametrize("as_input", [lambda a, b: {"text": a, "text_pair": b}, lambda a, b: (a, b)])
-    def test_the_second_text_is_segment_1_with_its_sep(self, words, as_input):
-        batch = BertPreprocessor(words, pair=True)(as_input(["a b", "c"], ["d", "e f"]))
+    def test_the_second_text_is_segment_1_with_its_sep(self, words):
+        batch = BertPreprocessor(words, pair=True)(both(["a b", "c"], ["d", "e f"]))
         assert rows(batch) == {
             "token_ids": [[CLS, 5, 6, SEP, 8, SEP], [CLS, 7, SEP, 9, 10, SEP]],
             "segment_ids": [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1]],
@@ -76,16 +79,16 @@ class TestPairs:
         }
 
     def test_the_longer_text_is_cut_first(self, words):
-        batch = BertPreprocessor(words, pair=True, max_length=7)((["a b c d e f"], ["g"]))
+        batch = BertPreprocessor(words, pair=True, max_length=7)(both(["a b c d e f"], ["g"]))
         assert rows(batch)["token_ids"] == [[CLS, 5, 6, 7, SEP, 11, SEP]]
 
     def test_an_empty_half_is_fine(self, words):
-        assert rows(BertPreprocessor(words, pair=True)((["a"], [""])))["token_ids"] == [[CLS, 5, SEP, SEP]]
+        assert rows(BertPreprocessor(words, pair=True)(both(["a"], [""])))["token_ids"] == [[CLS, 5, SEP, SEP]]
 
     @settings(max_examples=20, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20), st.integers(5, 24))
     def test_no_row_is_longer_than_the_maximum_and_none_shorter_than_it_need_be(self, words, lengths, max_length):
-        texts = tuple([" ".join("abcdefghij"[:length]) for length in half] for half in zip(*lengths))
+        texts = both(*([" ".join("abcdefghij"[:length]) for length in half] for half in zip(*lengths)))
         mask = np.asarray(BertPreprocessor(words, pair=True, max_length=max_length)(texts)["padding_mask"])
         expected = [min(first + second + 3, max_length) for first, second in lengths]
         assert mask.sum(1).tolist() == expected
@@ -128,7 +131,8 @@ class TestErrors:
         (False, {"txt": ["a"]}, r"The inputs are \['txt'\]; this model reads \['text'\]"),
         (False, {"text": ["a"], "text_pair": ["b"]}, r"this model reads \['text'\]"),
         (True, {"text": ["a"]}, r"this model reads \['text', 'text_pair'\]"),
-        (True, ["a", "b", "c"], "This model reads pairs"),
+        (True, ["a", "b"], "This model reads pairs; give a dict"),
+        (True, (["a"], ["b"]), "This model reads pairs; give a dict"),
         (True, "a", "This model reads pairs"),
     ])  # fmt: skip
     def test_other_inputs_are_refused_by_name(self, words, pair, x, said):
@@ -143,5 +147,5 @@ def test_a_preset_gives_the_preprocessor_back(words, tmp_path):
     back = keras.saving.deserialize_keras_object(config)
     back.tokenizer.load_assets(tmp_path / "assets" / "tokenizer")
     assert (back.max_length, back.pair) == (9, True)
-    pair = (["a b c d e f"], ["g h i j"])
+    pair = both(["a b c d e f"], ["g h i j"])
     assert rows(back(pair)) == rows(preprocessor(pair))
