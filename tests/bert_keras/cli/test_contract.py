@@ -122,7 +122,9 @@ tree()
 
 def child(command):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-c", CHILD, command], text=True, **pipes)
+    # A shell that runs the tests in the background has them ignore SIGINT, and children inherit that.
+    listen = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen([sys.executable, "-c", CHILD, command], text=True, **pipes, **listen)
 
 
 @pytest.mark.parametrize(
