@@ -140,8 +140,9 @@ class BertBackbone(keras_nlp.models.Backbone):
         """The layer that holds the token table, as `embeddings.token_table` `[vocabulary_size, hidden_dim]`."""
         return self.embeddings
 
-    def default_lora_layer_names(self):
-        return ["qkv"]
+    def enable_lora(self, rank, target_layer_names=None):
+        """Raises NotImplementedError: KerasHub would freeze the encoder and find no layer to add weights to."""
+        raise NotImplementedError("BertBackbone has no LoRA; train it whole, or set trainable=False on parts of it.")
 
     def get_config(self):
         return {

@@ -199,3 +199,9 @@ class TestConfig:
 
     def test_the_token_table_is_the_embeddings_first_weight(self, tiny_backbone, pieces):
         assert tuple(tiny_backbone.token_embedding.token_table.shape) == (len(pieces), 32)
+
+    def test_lora_is_refused_instead_of_freezing_everything(self, make_backbone):
+        backbone = make_backbone()
+        with pytest.raises(NotImplementedError, match="no LoRA"):
+            backbone.enable_lora(4)
+        assert len(backbone.trainable_weights) == len(backbone.weights)
