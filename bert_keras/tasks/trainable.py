@@ -144,6 +144,7 @@ class TrainableTask(keras_nlp.models.Task):
         return super().fit(
             self._batches(rows, batch_size, seed, shuffle),
             epochs=epochs,
+            shuffle=False,  # The batches are shuffled; Keras warns where it finds a dataset and True.
             validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
             **kwargs,
         )

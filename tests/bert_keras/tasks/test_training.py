@@ -65,6 +65,11 @@ class TestSteps:
         model.fit(*data, validation_data=(["good", "bad"], ["pos", "neg"]), batch_size=16, epochs=3, verbose=0)
         assert int(counter) == 90 + 2
 
+    def test_training_warns_of_nothing(self, make_classifier, data, recwarn):
+        make_classifier(backbone=SMALL).fit(*data, epochs=1, verbose=0)
+        ours = [str(w.message) for w in recwarn if w.category is UserWarning]
+        assert ours == []
+
     def test_the_batch_size_of_a_dataset_is_kept(self, make_classifier, data):
         model, steps = make_classifier(backbone=SMALL), Steps()
         model.fit(tf.data.Dataset.from_tensor_slices(data).batch(30), epochs=1, verbose=0, callbacks=[steps])
