@@ -1,5 +1,7 @@
 """Training on several devices of one machine."""
 
+import functools
+
 import tensorflow as tf
 
 from bert_keras.errors import BadInput, nearest
@@ -27,7 +29,7 @@ def get_strategy(strategy):
             f"{', '.join(STRATEGIES)}."
         )
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return _mirrored(tuple(device.name for device in devices))
 
 
 def with_shown_value(loss, share_of_rows):
@@ -48,3 +50,10 @@ def with_shown_value(loss, share_of_rows):
         return loss
     shown = tf.math.divide_no_nan(loss, share_of_rows * replicas)
     return loss + tf.stop_gradient(shown - loss)
+
+
+@functools.cache
+def _mirrored(devices):
+    # One for the whole process: TensorFlow numbers the reductions of every MirroredStrategy from the same start, and a
+    # second one fails where its tensors have other shapes than those that the first has used under that number.
+    return tf.distribute.MirroredStrategy(list(devices))
