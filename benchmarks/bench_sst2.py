@@ -7,43 +7,54 @@ Both sides fine-tune the same checkpoint on the same sentences with the same bat
 seeds, and are then asked for the labels of the dev set. The wall time of a run is tokenizing, batching, compiling and
 training, from raw strings to the last step; loading the checkpoint and the closing evaluation are left out. One side
 works at a time, some batches each (see interleave.py). A run over the whole training file goes into RESULTS.md, seed by
-seed.
+seed; seeds that are there already, of a run with the same settings, are kept and not run again (`--again` does).
 """
 
 import argparse
+import json
 import os
+import re
 import shlex
 import statistics
 import sys
 from pathlib import Path
 
 from interleave import Worker, take_turns
-from results import machine, table, write_section
+from results import machine, read_section, table, write_section
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 OURS, PEER = "bert_keras", "HF transformers"
+# Options that change nothing about a seed's run.
+NOT_SETTINGS = ("seeds", "again", "peers_python", "data")
 
 
 def main():
     options = parse()
-    settings = {name: value for name, value in vars(options).items() if name not in ("seeds", "peers_python", "data")}
-    settings |= {"train": str(options.data / "train.tsv"), "dev": str(options.data / "dev.tsv")}
+    chosen = {name: value for name, value in vars(options).items() if name not in NOT_SETTINGS}
+    runs = {OURS: [], PEER: []} if options.again or options.fraction < 1 else earlier_runs(chosen)
+    settings = chosen | {"train": str(options.data / "train.tsv"), "dev": str(options.data / "dev.tsv")}
     ours = Worker(OURS, [sys.executable, str(HERE / "sst2_ours.py")], {"TF_CPP_MIN_LOG_LEVEL": "3"})
     # OpenMP's threads spin while they wait for each other, which on a busy machine makes torch several times slower.
     peer = Worker(PEER, [str(options.peers_python), str(HERE / "peers" / "hf_sst2.py")], {"OMP_WAIT_POLICY": "PASSIVE"})
     with ours, peer:
         libraries = {worker.name: worker.ask(**settings)["library"] for worker in (ours, peer)}
-        runs = {OURS: [], PEER: []}
-        for seed in range(1, options.seeds + 1):
+        for seed in range(len(runs[OURS]) + 1, options.seeds + 1):
             # Who goes first alternates, so that neither always meets the colder machine.
             order = [ours, peer] if seed % 2 else [peer, ours]
             for worker, run in run_seed(order, seed):
-                runs[worker].append(run)
-            report = describe(options, libraries, runs)
+                runs[worker].append({name: run[name] for name in ("accuracy", "seconds", "cpu_seconds")})
+            report = describe(options, chosen, libraries, runs)
             if options.fraction == 1.0:
                 write_section("bench-sst2", report)
-    print(report)
+            print(report)
+
+
+def earlier_runs(chosen):
+    """The runs that RESULTS.md holds of these settings, by side, in the order of their seeds."""
+    found = re.search("<!-- runs (.*) -->", read_section("bench-sst2"))
+    kept = json.loads(found[1]) if found else {}
+    return kept["runs"] if kept.get("settings") == chosen else {OURS: [], PEER: []}
 
 
 def parse():
@@ -60,6 +71,7 @@ def parse():
     parser.add_argument("--attention", default="sdpa", help="the peer's: sdpa or eager")
     parser.add_argument("--group-by-length", action="store_true", help="the peer sorts by length within 50 batches")
     parser.add_argument("--compile", action="store_true", help="the peer runs through torch.compile")
+    parser.add_argument("--again", action="store_true", help="run seeds anew that RESULTS.md holds already")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "sst2")
     parser.add_argument("--peers-python", type=Path, default=ROOT / ".venv-peers" / "bin" / "python")
     options = parser.parse_args()
@@ -83,7 +95,7 @@ def run_seed(workers, seed):
             yield worker.name, reply
 
 
-def describe(options, libraries, runs):
+def describe(options, chosen, libraries, runs):
     """The section of RESULTS.md (Markdown)."""
     seeds = len(runs[OURS])
     rows = [
@@ -112,6 +124,7 @@ def describe(options, libraries, runs):
             table(["", "dev accuracy by seed", "mean", "wall time by seed (s)", "median", "processor time (s)"], rows),
             f"The peer's median wall time is {ratio:.2f} times ours, its processor time {cpu_ratio:.2f} times. On a "
             "machine that other programs use at the same time, the processor time is the better figure.",
+            f"<!-- runs {json.dumps({'settings': chosen, 'runs': runs})} -->",
         )
     )
 

@@ -23,6 +23,13 @@ def write_section(name, body):
     os.replace(partial, RESULTS)
 
 
+def read_section(name):
+    """The body of the section `name` of RESULTS.md, "" where there is none."""
+    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    found = re.search(f"<!-- begin {re.escape(name)} -->\n(.*?)\n<!-- end {re.escape(name)} -->", text, flags=re.DOTALL)
+    return found[1] if found else ""
+
+
 def table(header, rows):
     """A Markdown table; the first row holds the column names, every cell is a string."""
     lines = [header, ["---"] * len(header), *rows]

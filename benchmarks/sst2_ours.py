@@ -5,6 +5,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import bert_keras  # noqa: F401, isort: skip - before TensorFlow, whose settings it chooses
+
 import keras
 import numpy as np
 import tensorflow as tf

@@ -4,6 +4,11 @@ Names load on first use: `import bert_keras` alone imports neither Keras nor Ten
 """
 
 import importlib
+import os
+
+# TensorFlow uses oneDNN by itself on the newest x86 processors only. On others (AVX2) a training step of MiniLM takes a
+# tenth to a fifth less time with it. TensorFlow reads this when it is imported; whoever has set it is left alone.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"
 
@@ -15,7 +20,13 @@ _WHERE = {
     "BertBackbone": "bert_keras.backbone",
     "BertPreprocessor": "bert_keras.tokenizers",
     "WordPieceTokenizer": "bert_keras.tokenizers",
+    "QuestionPreprocessor": "bert_keras.tokenizers",
+    "WordPreprocessor": "bert_keras.tokenizers",
+    "IntentSlotClassifier": "bert_keras.tasks.intent_slot_classifier",
+    "QuestionAnswerer": "bert_keras.tasks.question_answerer",
+    "SemanticRoleLabeler": "bert_keras.tasks.semantic_role_labeler",
     "TextClassifier": "bert_keras.tasks.text_classifier",
+    "TokenClassifier": "bert_keras.tasks.token_classifier",
     "get_task": "bert_keras.tasks",
     "load_task": "bert_keras.tasks",
     "export_saved_model": "bert_keras.export",

@@ -43,6 +43,11 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
         BadInput: something does not fit; the message names the file, and the row and field or the key of the config.
     """
     task = _at(source, "task.name", get_task, config.task.name)
+    if not task.in_pipeline():
+        raise BadInput(
+            f"{where(source, field='task.name')}: the pipeline does not carry {config.task.name} yet; use `bert-keras "
+            f"fine-tune {config.task.name}`"
+        )
     _check_options(task, config, source)
     for key in ("root", "push.directory"):
         _check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
@@ -80,7 +85,13 @@ def _check_thresholds(config: PipelineConfig, source: str, known):
 
 def read_records(task, data: DataConfig, path: Path):
     """The records of one of the config's data files. Raises `BadInput`."""
-    return task.read_records(str(path), columns=data.columns or None, header=data.header, quoted=data.quoted)
+    return task.read_file(str(path), **reading(data))
+
+
+def reading(data: DataConfig) -> dict[str, Any]:
+    """The keyword arguments of a task's `read_file` that the config has chosen."""
+    values = {"columns": data.columns or None, "header": None if data.header else False, "quoted": data.quoted}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_options(task, config: PipelineConfig, source: str):

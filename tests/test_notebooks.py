@@ -64,3 +64,40 @@ def test_the_fine_tuning_notebook_trains_reloads_and_exports_a_model_that_answer
     assert found["same_answers"] is True
     assert found["served_labels"] == found["labels"]
     assert found["logits_shape"] == [12, 2]
+
+
+@pytest.mark.slow
+def test_the_notebook_on_named_entities_finds_names_that_it_has_never_seen(kernel):
+    found = run(
+        ROOT / "notebooks" / "02_named_entities.ipynb",
+        kernel,
+        {
+            "names": "[[(e['text'], e['label']) for e in answer['entities']] for answer in answers]",
+            "slices_back": "slices_back",
+            "long": "len(long_entities)",
+            "same_answers": "same_answers",
+            "served_names": "served_names",
+        },
+    )
+    assert ["Barbara Liskov", "PER"] in found["names"][0] and ["San Francisco", "LOC"] in found["names"][0]
+    assert found["names"][2] == []
+    assert found["slices_back"] is True and found["same_answers"] is True
+    assert 76 <= found["long"] <= 84
+    assert found["served_names"] == [name for name, _ in found["names"][0]]
+
+
+@pytest.mark.slow
+def test_the_notebook_on_question_answering_answers_and_says_where_there_is_none(kernel):
+    found = run(
+        ROOT / "notebooks" / "03_question_answering.ipynb",
+        kernel,
+        {
+            "answers": "[answer['answer'] and answer['answer']['text'] for answer in found]",
+            "slices_back": "slices_back",
+            "same_answers": "same_answers",
+            "served_answers": "served_answers",
+        },
+    )
+    assert found["answers"] == ["München", None]
+    assert found["slices_back"] is True and found["same_answers"] is True
+    assert found["served_answers"] == ["München", ""]

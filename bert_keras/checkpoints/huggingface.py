@@ -15,6 +15,12 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
+# The heads that can be converted, as `architectures` in config.json ends.
+SEQUENCE_CLASSIFICATION = "ForSequenceClassification"
+TOKEN_CLASSIFICATION = "ForTokenClassification"
+QUESTION_ANSWERING = "ForQuestionAnswering"
+_HEADS = (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION, QUESTION_ANSWERING)
+
 _EMBEDDINGS = {
     "embeddings.word_embeddings.weight": "embeddings/token_embeddings",
     "embeddings.token_type_embeddings.weight": "embeddings/segment_embeddings",
@@ -37,7 +43,8 @@ class HuggingFaceCheckpoint:
         config: the encoder's `BertConfig`.
         vocabulary: list of pieces.
         lowercase, strip_accents: as `WordPieceTokenizer` takes them.
-        labels: names of a sequence classification head's classes, or None where the directory has no such head.
+        head: which of the heads that can be converted the directory holds, or None.
+        labels: names of a classification head's classes, or None where the directory has no such head.
         problem: "multilabel" or "regression" where the head says so, else None.
     """
 
@@ -46,6 +53,7 @@ class HuggingFaceCheckpoint:
     vocabulary: list
     lowercase: bool
     strip_accents: bool | None
+    head: str | None
     labels: list | None
     problem: str | None
 
@@ -62,6 +70,7 @@ def read_checkpoint(path):
         vocabulary=_read_vocabulary(path),
         lowercase=bool(tokenizer.get("do_lower_case", True)),
         strip_accents=tokenizer.get("strip_accents"),
+        head=_head(fields),
         labels=_label_names(fields, path),
         problem=problems.get(fields.get("problem_type")),
     )
@@ -167,8 +176,13 @@ def _weight_files(path):
     raise BadInput(f"{path} has no {WEIGHTS_FILE}; expected the weights beside {CONFIG_FILE}.")
 
 
+def _head(fields):
+    names = [str(name) for name in fields.get("architectures") or []]
+    return next((head for head in _HEADS if any(name.endswith(head) for name in names)), None)
+
+
 def _label_names(fields, path):
-    if not any("ForSequenceClassification" in str(name) for name in fields.get("architectures") or []):
+    if _head(fields) not in (SEQUENCE_CLASSIFICATION, TOKEN_CLASSIFICATION):
         return None
     names = fields.get("id2label")
     if names is None:

@@ -16,12 +16,13 @@ from bert_keras.cli.quiet import load_task
 @click.option("--data", required=True, metavar="FILE", help="CSV, TSV or JSON Lines with the targets.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Rows at a time.")
 @click.option("--out", metavar="FILE", help="Also write the metrics as JSON here.")
-def evaluate(directory, data, batch_size, out, columns, no_header, quoted):
+def evaluate(directory, data, batch_size, out, **how):
     """Evaluate the fine-tuned model in DIR on FILE and print a table of metrics."""
-    reading = options.reading(columns, no_header, quoted)
+    reading = options.reading(**how)
     with output.new_file(out) if out else contextlib.nullcontext() as file:
         task = load_task(directory)
-        records = task.read_records(data, require_target=True, **reading)
+        records = task.read_file(data, require_target=True, **reading)
+        options.echo_skipped(records)
         start = time.monotonic()
         with working(f"evaluating {len(records)} rows"):
             metrics = task.evaluate_records(records, batch_size=batch_size)

@@ -26,13 +26,13 @@ class Settings:
     epochs: int
     batch_size: int
     learning_rate: float
-    max_length: int
+    max_length: int | None
     strategy: str
     precision: str
     seed: int
 
 
-def _settings_options() -> list[click.Option]:
+def _settings_options(task_class) -> list[click.Option]:
     from bert_keras.training.distribution import STRATEGIES
     from bert_keras.training.recipe import Recipe
 
@@ -64,9 +64,8 @@ def _settings_options() -> list[click.Option]:
         click.Option(
             ["--max-length"],
             type=click.IntRange(5),
-            default=128,
-            show_default=True,
-            help="Tokens of a text; more are cut.",
+            show_default=str(task_class.default_max_length),
+            help="Tokens that are read at a time.",
         ),
         click.Option(
             ["--strategy"],
@@ -118,9 +117,9 @@ def fine_tune() -> None:
 
 
 def _command(name: str, task_class) -> click.Command:
-    def callback(columns, no_header, quoted, **values):
+    def callback(**values):
         settings = Settings(**{field.name: values.pop(field.name) for field in dataclasses.fields(Settings)})
-        reading = options.reading(columns, no_header, quoted)
+        reading = options.reading(**{name: values.pop(name) for name in options.READING_VALUES if name in values})
         # What is left are the task's own options.
         with output.new_directory(settings.out) as directory:
             metrics = _fine_tune(task_class, settings, reading, values, directory)
@@ -129,21 +128,30 @@ def _command(name: str, task_class) -> click.Command:
         click.echo(f"written: {settings.out}")
 
     first_line = (task_class.__doc__ or name).strip().splitlines()[0]
-    made = [*_settings_options(), *options.data_options(), *options.task_options(task_class.options)]
+    made = [
+        *_settings_options(task_class),
+        *options.data_options(task_class.reading),
+        *options.task_options(task_class.options),
+    ]
     return contract.Command(name, callback=callback, params=made, help=f"{first_line}")
 
 
 def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict, directory: Path) -> dict[str, float]:
     from bert_keras.cli.training_progress import TrainingProgress, tensorboard
 
-    train = task_class.read_records(settings.train, require_target=True, **reading)
-    held_out = task_class.read_records(settings.eval, require_target=True, **reading) if settings.eval else None
+    train = task_class.training_records(task_class.read_file(settings.train, **reading))
+    options.echo_skipped(train)
+    held_out = task_class.read_file(settings.eval, **reading) if settings.eval else None
     targets = task_class.describe_targets(train, **task_values)
     click.echo(f"{settings.train}: {len(train)} rows; {_in_words(targets)}", err=True)
     task = _build(task_class, settings, targets)
     x, y, weights = task.encode_records(train)
     # A target that the model does not know must come to light before the training, not after it.
-    validation = task.encode_records(held_out)[:2] if held_out else None
+    validation = None
+    if held_out:
+        validated = task.validation_records(held_out)
+        options.echo_skipped(validated)
+        validation = task.encode_records(validated)[:2]
 
     start = time.monotonic()
     with TrainingProgress() as progress:
@@ -158,9 +166,15 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
             callbacks=[progress, tensorboard(directory / "logs")],
             verbose=0,
         )
-    report = {"train_rows": len(train), "train_seconds": round(time.monotonic() - start, 1), "epochs": history.history}
+    report = {
+        "train_rows": len(train),
+        "train_rows_left_out": len(train.skipped),
+        "train_seconds": round(time.monotonic() - start, 1),
+        "epochs": history.history,
+    }
     if held_out:
         with working(f"evaluating {len(held_out)} rows"):
+            task.tune(held_out)
             report |= {"eval_rows": len(held_out), "eval": task.evaluate_records(held_out)}
     # The preset's writer makes its directory anew, and the logs are in this one already.
     task.save_to_preset(str(directory / "preset"))

@@ -8,26 +8,36 @@ from bert_keras.data.records import text_problem
 from bert_keras.errors import BadInput
 
 
-def data_options() -> list[click.Option]:
-    """How a table is read; `reading` turns their values into arguments of a task's `read_records`."""
-    return [
-        click.Option(
+def data_options(known: Iterable[str] = ("columns", "header", "quoted", "skip_bad_rows")) -> list[click.Option]:
+    """How a file is read; `reading` turns their values into arguments of a task's `read_file`.
+
+    Args:
+        known: what the files of a task know, as `Task.reading` names it; everything where the task is not known yet.
+    """
+    made = {
+        "columns": click.Option(
             ["--column", "columns"],
             metavar="ROLE=NAME",
             multiple=True,
             help="Which column plays a role: --column text=review; a number counts from 1. Repeat for more roles.",
         ),
-        click.Option(["--no-header"], is_flag=True, help="The first row is data; choose columns by number."),
-        click.Option(
+        "header": click.Option(["--no-header"], is_flag=True, help="The first row is data; choose columns by number."),
+        "quoted": click.Option(
             ["--quoted/--unquoted"],
             default=None,
             help="Whether fields may stand in double quotes. Without this: yes in CSV, no in TSV.",
         ),
-    ]
+        "skip_bad_rows": click.Option(
+            ["--skip-bad-rows"], is_flag=True, help="Leave bad rows out and say how many, instead of stopping."
+        ),
+    }
+    return [option for name, option in made.items() if name in known]
 
 
-def reading(columns: tuple[str, ...], no_header: bool, quoted: bool | None) -> dict:
-    """The keyword arguments of a task's `read_records` that the data options stand for.
+def reading(
+    columns: tuple[str, ...] = (), no_header: bool = False, quoted: bool | None = None, skip_bad_rows: bool = False
+) -> dict:
+    """The keyword arguments of a task's `read_file` that the data options stand for: those that the user chose.
 
     Raises:
         BadInput: a --column is not ROLE=NAME, or names a role twice.
@@ -41,7 +51,27 @@ def reading(columns: tuple[str, ...], no_header: bool, quoted: bool | None) -> d
         if role in chosen:
             raise BadInput(f"--column {item}: the role {role!r} is given twice; expected one column for each role")
         chosen[role] = name
-    return {"columns": chosen or None, "header": not no_header, "quoted": quoted}
+    values = {
+        "columns": chosen or None,
+        "header": False if no_header else None,
+        "quoted": quoted,
+        "skip_bad_rows": skip_bad_rows or None,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+READING_VALUES = ("columns", "no_header", "quoted", "skip_bad_rows")
+
+
+def echo_skipped(records, most: int = 3) -> None:
+    """Says on stderr how many rows were left out, and why the first ones were."""
+    if not records.skipped:
+        return
+    click.echo(f"{records.source}: {len(records.skipped)} rows left out", err=True)
+    for reason in records.skipped[:most]:
+        click.echo(f"  {reason}", err=True)
+    if len(records.skipped) > most:
+        click.echo(f"  and {len(records.skipped) - most} more", err=True)
 
 
 def task_options(described: Iterable) -> list[click.Option]:

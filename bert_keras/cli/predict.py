@@ -25,12 +25,12 @@ CHUNK = 1024
 @click.option("--data", metavar="FILE", help="Read the texts from a CSV, TSV, JSON Lines or .txt file.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Rows at a time.")
 @click.option("--out", metavar="FILE", help="Write the JSON lines here instead of to the terminal.")
-def predict(directory, texts, pairs, data, batch_size, out, columns, no_header, quoted):
+def predict(directory, texts, pairs, data, batch_size, out, **how):
     """Print one JSON line per text: the answer of the fine-tuned model in DIR.
 
     A single argument that names a data file is read as one. Answers for a file carry the row they belong to.
     """
-    reading = options.reading(columns, no_header, quoted)
+    reading = options.reading(**how)
     data = data or _as_file(texts)
     if data and (pairs or (texts and (data,) != texts)):
         raise BadInput("predict: both texts and a file are given; expected one of them")
@@ -41,7 +41,8 @@ def predict(directory, texts, pairs, data, batch_size, out, columns, no_header, 
     with output.new_file(out) as file:
         task = load_task(directory)
         if data:
-            records = task.read_records(data, require_target=False, **reading)
+            records = task.read_file(data, require_target=False, **reading)
+            options.echo_skipped(records)
             # Of a table that has targets too, they are none of the prediction's business.
             inputs, _, _ = task.encode_records(dataclasses.replace(records, targets=None))
             heads = [{"row": row} for row in records.rows]

@@ -44,9 +44,10 @@ def serve(path, name, port, rest_port, host, binary):
 @click.argument("model", metavar="MODEL")
 @click.argument("texts", metavar="TEXT…", nargs=-1, required=True)
 @click.option("--pair", "pairs", metavar="TEXT", multiple=True, help="The second text of the pair; one for each TEXT.")
+@click.option("--second", metavar="NAME", help="The model's input that takes --pair, where its name does not say so.")
 @click.option("--version", type=click.IntRange(1), help="The model's version. Without this: the newest.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30, show_default=True, help="Seconds.")
-def query(target, model, texts, pairs, version, timeout):
+def query(target, model, texts, pairs, second, version, timeout):
     """Send texts to MODEL at a server's gRPC port and print one JSON line per text."""
     if ":" not in target:
         raise BadInput(f"{target}: expected HOST:PORT, for example localhost:8500")
@@ -56,7 +57,9 @@ def query(target, model, texts, pairs, version, timeout):
     except ImportError as error:
         raise BadInput(f"the client is not installed ({error}): pip install 'bert-keras[serving]'") from error
     try:
-        answers = client.query(target, model, list(texts), list(pairs) or None, version=version, timeout=timeout)
+        answers = client.query(
+            target, model, list(texts), list(pairs) or None, second=second, version=version, timeout=timeout
+        )
     except (client.InvalidInput, client.ModelNotFound, client.SignatureNotFound) as error:
         raise BadInput(str(error)) from error
     except client.ServingError as error:

@@ -69,18 +69,20 @@ class Records:
     """Examples as a task reads them.
 
     Attributes:
-        features: role -> one text per record.
+        features: role -> one value per record: a text, or what the reader of the file says (a list of tokens).
         targets: one raw target per record, or None where the file has none.
         rows: the line (from 1) on which each record starts in `source`.
         source: the file, as the user named it.
         fields: role -> the name (or number) of the file's column, for messages.
+        skipped: what was wrong with each row that was left out, where the reader was told to leave bad rows out.
     """
 
-    features: dict[str, list[str]]
+    features: dict[str, list]
     targets: list | None
     rows: list[int]
     source: str
     fields: dict[str, str] = dataclasses.field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self):
         lengths = {role: len(values) for role, values in self.features.items()}
@@ -100,6 +102,16 @@ class Records:
             features={role: values[part] for role, values in self.features.items()},
             targets=None if self.targets is None else self.targets[part],
             rows=self.rows[part],
+        )
+
+    def pick(self, indices: list[int], skipped: tuple[str, ...]) -> "Records":
+        """The records at these places, with what is to be told of the others."""
+        return dataclasses.replace(
+            self,
+            features={role: [values[index] for index in indices] for role, values in self.features.items()},
+            targets=None if self.targets is None else [self.targets[index] for index in indices],
+            rows=[self.rows[index] for index in indices],
+            skipped=skipped,
         )
 
     def place(self, index: int, role: str) -> str:

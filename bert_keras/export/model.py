@@ -10,7 +10,9 @@ TOKEN_INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
 
 class ServingModel(tf.Module):
-    """From token ids to a task's named answers, for inference: dropout off, float32.
+    """From token ids to a task's outputs, for inference: dropout off, float32.
+
+    `outputs` takes int32 `[batch, length]` tensors by the names of `TOKEN_INPUTS`.
 
     The encoder is a `FastEncoder`; what the task has after it, its head, runs as Keras built it. A task whose head
     reads more of the encoder than the fast one gives (attention maps, all hidden states) runs as Keras built it.
@@ -39,17 +41,16 @@ class ServingModel(tf.Module):
             self._outputs, input_signature=[tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
         )
 
-    def __call__(self, token_ids, segment_ids, padding_mask):
-        """Named answers, as the task's `serving_outputs`, to int32 `[batch, length]` inputs."""
-        return self._task.value.serving_outputs(self.outputs(token_ids, segment_ids, padding_mask))
+    def weights(self):
+        """A context in which the head's layers compute with what this module holds instead of their own variables."""
+        held = [tf.convert_to_tensor(value) for value in self.head_weights]
+        return keras.StatelessScope(state_mapping=list(zip(self._head_variables.value, held)))
 
     def _outputs(self, token_ids, segment_ids, padding_mask):
         tokens = {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": padding_mask}
         if self._reads_rows_only:
             tokens = _without_common_padding(tokens)
-        held = [tf.convert_to_tensor(value) for value in self.head_weights]
-        # Keras' layers then compute with what this module holds instead of with their own variables.
-        with keras.StatelessScope(state_mapping=list(zip(self._head_variables.value, held))):
+        with self.weights():
             if self.encoder is None:
                 return self._task.value(tokens, training=False)
             encoded = self.encoder(**tokens)

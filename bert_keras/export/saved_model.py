@@ -24,13 +24,14 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False
 
     | signature | inputs | outputs |
     |---|---|---|
-    | `serving_default` | the texts: `text`, or `text` and `text_pair`; string `[N]` | the answers |
-    | `tokens` | `token_ids`, `segment_ids`, `padding_mask`; int32 `[N, L]` | the answers |
+    | `serving_default` | the texts, by the names of the task's `serving_inputs`; string `[N]` | the answers |
+    | `tokens` | `token_ids`, `segment_ids`, `padding_mask`; int32 `[N, L]` | the task's `token_answers` |
     | `examples` | `examples`: string `[N]` | the answers |
     | `classify`, if answers have `scores` | `inputs`: examples, `[N]` | `classes` string, `scores` float32 `[N, K]` |
     | `regress`, if answers have `value` | `inputs`: examples, `[N]` | `outputs` float32 `[N]` |
 
-    The answers are what the task's `serving_outputs` gives. Of `TextClassifier`:
+    The answers are what the task's `serving_outputs` gives; the README has those of every task in one table. Of
+    `TextClassifier`:
 
     | problem | answers |
     |---|---|

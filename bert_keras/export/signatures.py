@@ -31,22 +31,26 @@ def build_signatures(task, model, targets=False):
     text = [_strings(name) for name in task.serving_inputs]
     tokens = [tf.TensorSpec([None, None], tf.int32, name=name) for name in TOKEN_INPUTS]
 
-    # One function for all signatures that read text: traced and written once.
-    @tf.function(input_signature=[{spec.name: spec for spec in text}], autograph=False)
+    # One function for the signatures that read text: traced and written once where they read the same.
+    @tf.function(autograph=False)
     def answers(texts):
-        return model(**task.preprocessor(texts))
+        with model.weights():
+            return task.served_answers(texts, model.outputs)
+
+    def tokens_answers(inputs):
+        with model.weights():
+            return task.token_answers(model.outputs(**inputs))
 
     def parse(serialized):
-        # A served example has no target, so only the texts are asked for.
-        spec = {name: task.example_spec[name] for name in task.serving_inputs}
-        return tf.io.parse_example(serialized, spec)
+        # A served example has no target, so only the input is asked for.
+        return task.inputs_of_examples(tf.io.parse_example(serialized, task.example_inputs))
 
     signatures = {
         "serving_default": Signature(_traced(lambda **texts: answers(texts), text)),
-        "tokens": Signature(_traced(lambda **inputs: model(**inputs), tokens)),
+        "tokens": Signature(_traced(lambda **inputs: tokens_answers(inputs), tokens)),
         "examples": Signature(_traced(lambda examples: answers(parse(examples)), [_strings("examples")])),
     }
-    given = signatures["tokens"].function.structured_outputs
+    given = signatures["serving_default"].function.structured_outputs
     if "scores" in given:
         classify = _traced(lambda inputs: _of(answers(parse(inputs)), "classes", "scores"), [_strings("inputs")])
         signatures["classify"] = Signature(classify, CLASSIFY_METHOD)

@@ -1,6 +1,7 @@
 """The encoder's layers, written in `keras.ops` alone: they run under any Keras backend."""
 
 from bert_keras.layers.attention import SelfAttention
+from bert_keras.layers.crf import LinearChainCRF
 from bert_keras.layers.embeddings import BertEmbeddings
 from bert_keras.layers.encoder_block import EncoderBlock
 from bert_keras.layers.linear import Linear
@@ -14,6 +15,7 @@ __all__ = [
     "EncoderBlock",
     "LayerNorm",
     "Linear",
+    "LinearChainCRF",
     "PackedPositions",
     "Pooler",
     "SelfAttention",

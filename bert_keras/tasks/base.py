@@ -17,8 +17,8 @@ from bert_keras.training.distribution import get_strategy
 class BertTask(TrainableTask):
     """A model over `BertBackbone` that takes text and gives named answers. Subclasses are the tasks.
 
-    A subclass sets `task_name`, `columns`, `options`, builds its functional model in `__init__`, and fills in the
-    methods under "What a task says" below.
+    A subclass sets `task_name`, `columns`, `options`, `reading` (how its files may be read), builds its functional
+    model in `__init__`, and fills in the methods under "What a task says" below.
     """
 
     backbone_cls = BertBackbone
@@ -26,6 +26,8 @@ class BertTask(TrainableTask):
     task_name = None
     columns = ()
     options = ()
+    reading = ("columns", "header", "quoted")
+    default_max_length = 128
 
     # === What a task says ===
 
@@ -58,11 +60,29 @@ class BertTask(TrainableTask):
         """The model's outputs as named answers, in the graph: dict of name to tensor with first axis `[batch]`."""
         raise NotImplementedError(f"{type(self).__name__}.serving_outputs")
 
+    def served_answers(self, features, model):
+        """Named answers to raw texts, in the graph.
+
+        Args:
+            features: dict of the serving inputs' names to string tensors `[n]`.
+            model: function of `token_ids`, `segment_ids`, `padding_mask` that gives the model's outputs.
+        """
+        return self.serving_outputs(model(**self.preprocessor(features)))
+
+    def token_answers(self, outputs):
+        """Named answers to rows of token ids, of which nothing else is known: for the signature `tokens`."""
+        return self.serving_outputs(outputs)
+
     def answers_of(self, served):
         """The served arrays (`serving_outputs` as numpy) as one JSON-able dict per input."""
         raise NotImplementedError(f"{type(self).__name__}.answers_of")
 
     # === What the pipeline asks ===
+
+    @classmethod
+    def in_pipeline(cls):
+        """Whether the task has what the pipeline asks for."""
+        return cls.example_targets.__func__ is not BertTask.example_targets.__func__
 
     @classmethod
     def example_targets(cls, records, **described):
@@ -82,6 +102,15 @@ class BertTask(TrainableTask):
         """How to parse a raw `tf.Example`: dict of feature name to `tf.io` feature."""
         raise NotImplementedError(f"{type(self).__name__}.example_spec")
 
+    @property
+    def example_inputs(self):
+        """The part of `example_spec` that is input: what a `tf.Example` that is served may have."""
+        return {name: self.example_spec[name] for name in self.serving_inputs}
+
+    def inputs_of_examples(self, parsed):
+        """In the graph: what `tf.io.parse_example` gave for `example_inputs` as the features of `served_answers`."""
+        return parsed
+
     def target_features(self, target):
         """In the graph: the target feature of a batch of raw examples as a dict of what `fit` and the metrics take."""
         raise NotImplementedError(f"{type(self).__name__}.target_features")
@@ -92,6 +121,26 @@ class BertTask(TrainableTask):
         raise NotImplementedError(f"{cls.__name__}.eval_spec")
 
     # === Records ===
+
+    @classmethod
+    def read_file(cls, path, require_target=True, **reading):
+        """`read_records`, after a look whether the task's files can be read that way.
+
+        Args:
+            path: the file.
+            require_target: bool. Whether the targets must be there.
+            **reading: what the user has chosen of `columns`, `header`, `quoted` and `skip_bad_rows`.
+
+        Raises:
+            BadInput: something is chosen that this task's files do not know; or see `read_records`.
+        """
+        for name in reading:
+            if name not in cls.reading:
+                raise BadInput(
+                    f"{path}: {name} has no meaning for the files of {cls.task_name}, which know "
+                    f"{', '.join(cls.reading)}; leave it out."
+                )
+        return cls.read_records(path, require_target=require_target, **reading)
 
     @classmethod
     def read_records(cls, path, columns=None, header=True, quoted=None, require_target=True):
@@ -119,6 +168,18 @@ class BertTask(TrainableTask):
         }
         targets = table.columns.get(target)
         return Records(features, targets, table.rows, table.source, table.fields)
+
+    @classmethod
+    def training_records(cls, records):
+        """The records that can be learnt from; what is left out is told in `skipped`."""
+        return records
+
+    def validation_records(self, records):
+        """The records on which the loss can be watched while training; what is left out is told in `skipped`."""
+        return self.training_records(records)
+
+    def tune(self, records, batch_size=64):
+        """Chooses, after training, what is chosen on held-out records; most tasks have nothing of the kind."""
 
     def encode_records(self, records):
         """`(x, y, sample_weight)` for `fit`: a dict of text lists, an array or None, None. Raises `BadInput`."""
@@ -150,8 +211,8 @@ class BertTask(TrainableTask):
             preset: see `bert_keras.presets.find`.
             load_weights: bool. False starts from random weights.
             vocabulary: path or list, for a named config.
-            max_length: int or None. Longest row in tokens; None = what was saved, else 128, or fewer where the encoder
-                has fewer positions.
+            max_length: int or None. Longest row in tokens; None = what was saved, else the task's
+                `default_max_length`, or fewer where the encoder has fewer positions.
             dtype: dtype policy, for example `"mixed_bfloat16"`; None = what was saved, else Keras' default.
             strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under.
             seed: int. Fixes the random weights.
@@ -179,7 +240,7 @@ class BertTask(TrainableTask):
         backbone = presets.load_backbone(preset, load_weights, dtype=dtype)
         tokenizer = presets.load_tokenizer(preset, vocabulary)
         if max_length is None:
-            max_length = min(128, backbone.config.max_sequence_length)
+            max_length = min(cls.default_max_length, backbone.config.max_sequence_length)
         cls._check_fit(backbone, tokenizer, max_length)
         return cls(
             backbone,

@@ -4,7 +4,13 @@ import importlib
 
 from bert_keras.errors import BadInput, nearest
 
-_TASKS = {"classification": "bert_keras.tasks.text_classifier:TextClassifier"}
+_TASKS = {
+    "classification": "bert_keras.tasks.text_classifier:TextClassifier",
+    "intent-slot": "bert_keras.tasks.intent_slot_classifier:IntentSlotClassifier",
+    "question-answering": "bert_keras.tasks.question_answerer:QuestionAnswerer",
+    "semantic-roles": "bert_keras.tasks.semantic_role_labeler:SemanticRoleLabeler",
+    "token-classification": "bert_keras.tasks.token_classifier:TokenClassifier",
+}
 
 
 def task_names():

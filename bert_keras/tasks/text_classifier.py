@@ -135,7 +135,7 @@ class TextClassifier(BertTask):
         if found.kind != presets.HUGGING_FACE:
             return None
         read = huggingface.read_checkpoint(found.path)
-        return read if read.labels else None
+        return read if read.head == huggingface.SEQUENCE_CLASSIFICATION else None
 
     # === Targets ===
 

@@ -22,6 +22,7 @@ class TrainableTask(keras_nlp.models.Task):
     """
 
     _batch_spec = None
+    _inference = None
 
     def compile(self, optimizer=None, loss=None, metrics=None, recipe=None, jit_compile=False, **kwargs):
         """Chooses how to train. Without arguments: the fine-tuning recipe.
@@ -141,13 +142,16 @@ class TrainableTask(keras_nlp.models.Task):
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
         self._seed_dropout(seed)
-        return super().fit(
-            self._batches(rows, batch_size, seed, shuffle),
-            epochs=epochs,
-            shuffle=False,  # The batches are shuffled; Keras warns where it finds a dataset and True.
-            validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
-            **kwargs,
-        )
+        with warnings.catch_warnings():
+            # A head that reads every token leaves the pooler alone, which is as it should be.
+            warnings.filterwarnings("ignore", message=r"Gradients do not exist for variables \['pooler/")
+            return super().fit(
+                self._batches(rows, batch_size, seed, shuffle),
+                epochs=epochs,
+                shuffle=False,  # The batches are shuffled; Keras warns where it finds a dataset and True.
+                validation_data=None if validation is None else self._batches(validation, batch_size, shuffle=False),
+                **kwargs,
+            )
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and Keras metrics on raw text; inputs as in `fit`."""
@@ -174,14 +178,7 @@ class TrainableTask(keras_nlp.models.Task):
 
     def _rows(self, x, y=None, sample_weight=None, class_weight=None):
         """Anything that `fit` takes as `TokenizedRows`, and the batch size of a dataset that has one."""
-        if isinstance(x, TokenizedRows):
-            rows, batch_size = x, None
-            targets, weights = rows.targets, rows.weights
-        else:
-            given = collect(x, y, sample_weight, self.serving_inputs)
-            targets = None if given.targets is None else self.targets_to_array(given.targets)
-            weights, batch_size = given.weights, given.batch_size
-            rows = tokenize_rows(self.preprocessor, given.features)
+        rows, batch_size = (x, None) if isinstance(x, TokenizedRows) else self.tokenize(x, y, sample_weight)
         longest, positions = int(rows.lengths.max()), self.backbone.config.max_sequence_length
         if longest > positions:
             raise BadInput(
@@ -189,11 +186,41 @@ class TrainableTask(keras_nlp.models.Task):
                 "max_length to at most that."
             )
         if class_weight is not None:
-            if targets is None:
+            if rows.targets is None:
                 raise BadInput("class_weight needs targets; pass y.")
-            of_class = self.class_weights(targets, class_weight)
-            weights = of_class if weights is None else weights * of_class
-        return dataclasses.replace(rows, targets=targets, weights=weights), batch_size
+            of_class = self.class_weights(rows.targets, class_weight)
+            rows = dataclasses.replace(rows, weights=of_class if rows.weights is None else rows.weights * of_class)
+        return rows, batch_size
+
+    def tokenize(self, x, y=None, sample_weight=None):
+        """Raw input of `fit` as `TokenizedRows`, and the batch size of a dataset that has one, else None."""
+        given = collect(x, y, sample_weight, self.serving_inputs)
+        targets = None if given.targets is None else self.targets_to_array(given.targets)
+        return tokenize_rows(self.preprocessor, given.features, targets, given.weights), given.batch_size
+
+    def outputs_of(self, rows, batch_size):
+        """The model's outputs for `TokenizedRows`, in their order, where outputs are as long as their rows.
+
+        Returns:
+            What the model returns, as float32 numpy arrays; an output for every token is `[rows, longest, …]`, with
+            zeros behind the end of a row.
+        """
+        dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
+        parts = [keras.tree.map_structure(lambda t: t.numpy(), self._infer(batch)) for batch in dataset]
+        order = np.argsort(np.argsort(-rows.lengths, kind="stable"), kind="stable")
+
+        def joined(symbol, *arrays):
+            if _is_per_token(symbol):
+                longest, rest = max(array.shape[1] for array in arrays), [(0, 0)] * (arrays[0].ndim - 2)
+                arrays = [np.pad(array, [(0, 0), (0, longest - array.shape[1]), *rest]) for array in arrays]
+            return np.concatenate(arrays)[order]
+
+        return keras.tree.map_structure(joined, self.output, *parts)
+
+    def _infer(self, batch):
+        if self._inference is None:
+            self._inference = tf.function(lambda tokens: self(tokens, training=False), reduce_retracing=True)
+        return self._inference(batch)
 
     def class_weights(self, targets, class_weight):
         """Float32 `[n]`: each example's weight by its class. Tasks without classes raise ValueError."""
@@ -223,6 +250,11 @@ class TrainableTask(keras_nlp.models.Task):
         generators = [g for layer in self._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
         for number, generator in enumerate(generators):
             generator.state.assign(np.asarray([seed % 2**32, number], "uint32"))
+
+
+def _is_per_token(symbol):
+    """Whether an output of the functional model has an entry for every token: `[batch, length, …]`."""
+    return len(symbol.shape) > 1 and symbol.shape[1] is None
 
 
 def _check_targets(rows):

@@ -6,16 +6,19 @@ the `tokenizers` library carries them out, so that ids equal those that checkpoi
 BERT does not.
 """
 
+import re
+import unicodedata
+
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-# Ideographs are words of their own; Hangul, kana and punctuation of those scripts are not in these ranges.
-_CJK = (
-    r"\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2B73F}\x{2B740}-\x{2B81F}"
-    r"\x{2B920}-\x{2CEAF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}"
-)
+from bert_keras.characters import IDEOGRAPHS, is_ideograph
+
+_CJK = "".join(rf"\x{{{first:X}}}-\x{{{last:X}}}" for first, last in IDEOGRAPHS)
 # Every ASCII character that is no letter, digit or space counts as punctuation, "$" and "^" too.
-_STANDS_ALONE = rf"([!-/:-@\[-`{{-~\p{{P}}{_CJK}])"
+_ASCII_PUNCTUATION = r"!-/:-@\[-`{-~"
+_STANDS_ALONE = rf"([{_ASCII_PUNCTUATION}\p{{P}}{_CJK}])"
+_ASCII_MARK = re.compile(f"[{_ASCII_PUNCTUATION}]")
 _WHITESPACE = r"[\t\n\r\p{Z}]"
 _DROPPED = r"[\p{C}\x{FFFD}]"
 
@@ -40,3 +43,12 @@ def normalize(strings, lowercase, strip_accents):
         # Lower-casing a whole string would turn a sigma that ends a word into "ς".
         strings = tf.strings.lower(tf.strings.regex_replace(strings, "Σ", "σ"), encoding="utf-8")
     return tf.strings.regex_replace(strings, _STANDS_ALONE, r" \1 ")
+
+
+def stands_alone(character):
+    """Why `normalize` parts a character from its neighbours: "punctuation", "ideograph", or None where it does not."""
+    if is_ideograph(character):
+        return "ideograph"
+    if _ASCII_MARK.match(character) or unicodedata.category(character).startswith("P"):
+        return "punctuation"
+    return None

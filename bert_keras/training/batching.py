@@ -15,20 +15,32 @@ _LENGTH_MULTIPLE = 4
 
 
 @dataclasses.dataclass(frozen=True)
+class PerToken:
+    """Targets of every token.
+
+    Attributes:
+        values: int32 `[tokens]`, in the order of the rows' tokens. In a batch they are `[batch, length]`, and -1 where
+            there is no token; -1 is also what stands for "no target here".
+    """
+
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class TokenizedRows:
     """Texts as ids, without padding.
 
     Attributes:
         token_ids: int32 `[tokens]`, the rows one after the other, special tokens included.
         lengths: int32 `[rows]`.
-        first_lengths: int32 `[rows]`. How many of a row's tokens are in segment 0.
-        targets: array with first axis `[rows]`, or None.
+        segment_ids: int32 `[tokens]`.
+        targets: array with first axis `[rows]`, `PerToken`, a dict of these, or None.
         weights: float32 `[rows]`, or None.
     """
 
     token_ids: np.ndarray
     lengths: np.ndarray
-    first_lengths: np.ndarray
+    segment_ids: np.ndarray
     targets: Any = None
     weights: np.ndarray | None = None
 
@@ -43,26 +55,36 @@ class TokenizedRows:
         return self._part(0, cut), self._part(cut, len(self))
 
     def _part(self, start, stop):
-        tokens = np.concatenate([[0], np.cumsum(self.lengths)])
+        starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        tokens = slice(starts[start], starts[stop])
+
+        def cut(target):
+            return PerToken(target.values[tokens]) if isinstance(target, PerToken) else target[start:stop]
+
         return TokenizedRows(
-            self.token_ids[tokens[start] : tokens[stop]],
-            *(
-                None if values is None else values[start:stop]
-                for values in (self.lengths, self.first_lengths, self.targets, self.weights)
-            ),
+            self.token_ids[tokens],
+            self.lengths[start:stop],
+            self.segment_ids[tokens],
+            None if self.targets is None else _map_targets(cut, self.targets),
+            None if self.weights is None else self.weights[start:stop],
         )
 
     @classmethod
     def from_ragged(cls, token_ids, segment_ids, targets=None, weights=None):
         """From two int RaggedTensors `[rows, length]`, as `BertPreprocessor.ragged` gives them."""
-        first = tf.reduce_sum(tf.cast(segment_ids == 0, tf.int32), axis=1)
         return cls(
             np.asarray(token_ids.flat_values, "int32"),
             np.asarray(token_ids.row_lengths(), "int32"),
-            np.asarray(first, "int32"),
+            np.asarray(segment_ids.flat_values, "int32"),
             targets,
             weights,
         )
+
+
+def _map_targets(function, targets):
+    if isinstance(targets, dict):
+        return {name: function(target) for name, target in targets.items()}
+    return function(targets)
 
 
 def tokenize_rows(preprocessor, features, targets=None, weights=None):
@@ -83,7 +105,7 @@ def tokenize_rows(preprocessor, features, targets=None, weights=None):
     return TokenizedRows(
         np.concatenate([part.token_ids for part in parts]),
         np.concatenate([part.lengths for part in parts]),
-        np.concatenate([part.first_lengths for part in parts]),
+        np.concatenate([part.segment_ids for part in parts]),
         targets,
         weights,
     )
@@ -112,7 +134,7 @@ def bucketed_batches(
 
     Returns:
         A `tf.data.Dataset`, a new epoch each time it is iterated, of `features`, or `(features, targets[, weights])`;
-        features is the model's dict of int32 `[batch, length]`.
+        features is the model's dict of int32 `[batch, length]`, targets what the rows hold, a batch of it.
     """
     epoch = iter(range(10**9))
 
@@ -120,35 +142,32 @@ def bucketed_batches(
         yield np.asarray(length_order(rows.lengths, batch_size, seed, next(epoch) if shuffle else None), "int64")
 
     starts = tf.constant(np.concatenate([[0], np.cumsum(rows.lengths)]), tf.int64)
-    token_ids, first_lengths = tf.constant(rows.token_ids), tf.constant(rows.first_lengths)
-    targets = None if rows.targets is None else tf.constant(rows.targets)
+    targets = None if rows.targets is None else _map_targets(_target_picker(starts), rows.targets)
     weights = np.ones(len(rows)) if shares and rows.weights is None else rows.weights
     weights = None if weights is None else tf.constant(weights, tf.float32)
-    ragged = tf.RaggedTensor.from_row_splits(token_ids, starts, validate=False)
+    token_ids, segment_ids = _token_picker(rows.token_ids, starts), _token_picker(rows.segment_ids, starts)
+    lengths = tf.constant(rows.lengths)
 
     def batch(order, number):
         picked = order[number * batch_size : (number + 1) * batch_size]
-        ids = tf.gather(ragged, picked)
-        lengths = tf.cast(ids.row_lengths(), tf.int32)
-        width = -(-tf.reduce_max(lengths) // length_multiple) * length_multiple
-        position = tf.range(width)[None, :]
-        mask = tf.cast(position < lengths[:, None], tf.int32)
-        first = tf.gather(first_lengths, picked)
+        picked_lengths = tf.gather(lengths, picked)
+        width = -(-tf.reduce_max(picked_lengths) // length_multiple) * length_multiple
         features = {
-            "token_ids": tf.ensure_shape(ids.to_tensor(pad_token_id, shape=tf.stack([-1, width])), [None, None]),
-            "segment_ids": tf.cast(position >= first[:, None], tf.int32) * mask,
-            "padding_mask": mask,
+            "token_ids": token_ids(picked, width, pad_token_id),
+            "segment_ids": segment_ids(picked, width, 0),
+            "padding_mask": tf.cast(tf.range(width)[None, :] < picked_lengths[:, None], tf.int32),
         }
         if targets is None:
             return features
+        picked_targets = _map_targets(lambda pick: pick(picked, width), targets)
         if weights is None:
-            return features, tf.gather(targets, picked)
+            return features, picked_targets
         picked_weights = tf.gather(weights, picked)
         if shares:
             of_loss = tf.math.divide_no_nan(picked_weights, tf.reduce_sum(picked_weights))
             of_rows = tf.ones_like(of_loss) / tf.cast(tf.size(of_loss), tf.float32)
             picked_weights = tf.stack([of_loss, of_rows], axis=1)
-        return features, tf.gather(targets, picked), picked_weights
+        return features, picked_targets, picked_weights
 
     count = number_of_batches(rows, batch_size)
 
@@ -159,6 +178,30 @@ def bucketed_batches(
     dataset = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec([len(rows)], tf.int64))
     dataset = dataset.flat_map(batches).apply(tf.data.experimental.assert_cardinality(count))
     return dataset.prefetch(8)
+
+
+def _token_picker(values, starts):
+    """A function that gathers rows out of a flat array, padded to a width."""
+    ragged = tf.RaggedTensor.from_row_splits(tf.constant(values), starts, validate=False)
+
+    def pick(picked, width, padding):
+        dense = tf.gather(ragged, picked).to_tensor(padding, shape=tf.stack([-1, width]))
+        return tf.ensure_shape(dense, [None, None])
+
+    return pick
+
+
+def _target_picker(starts):
+    """Makes of a target a function of row numbers and of the batch's width."""
+
+    def make(target):
+        if isinstance(target, PerToken):
+            tokens = _token_picker(target.values, starts)
+            return lambda picked, width: tokens(picked, width, -1)
+        of_rows = tf.constant(target)
+        return lambda picked, width: tf.gather(of_rows, picked)
+
+    return make
 
 
 def length_order(lengths, batch_size, seed=0, epoch=None):

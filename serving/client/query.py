@@ -9,6 +9,7 @@ from serving.client.errors import InvalidInput
 from serving.client.signatures import pick
 
 _BATCH = 64
+_COUNT = "_count"
 
 
 def query(
@@ -17,23 +18,26 @@ def query(
     texts: Sequence[str],
     text_pairs: Sequence[str] | None = None,
     *,
+    second: str | None = None,
     version: int | None = None,
     signature: str | None = None,
     timeout: float = 30.0,
 ) -> list[dict]:
     """One JSON-able dict per text, made of the model's named outputs and nothing else.
 
-    An output with one row per text is cut by rows; any other output is given whole to every text.
+    An output with one row per text is cut by rows; any other output is given whole to every text. Outputs `x_count`
+    (how many things a text has) and `x_…` (arrays of them, filled up) become one list of objects `x`.
 
     Args:
         target: "host:port" of the server.
         texts, text_pairs: texts, and second texts for a model that takes two.
+        second: name of the input that takes the second texts; None = the one whose name ends in "pair".
 
     Raises a `serving.client.ServingError` of a fitting type.
     """
     answers: list[dict] = []
     with Client(target, model, version=version, signature=signature, timeout=timeout) as client:
-        names = _input_names(client, text_pairs is not None)
+        names = _input_names(client, text_pairs is not None, second)
         if text_pairs is not None and len(text_pairs) != len(texts):
             raise InvalidInput(f"{len(texts)} texts but {len(text_pairs)} second texts: expected one for each")
         columns = [list(texts)] + ([list(text_pairs)] if text_pairs is not None else [])
@@ -43,10 +47,15 @@ def query(
     return answers
 
 
-def _input_names(client: Client, pairs: bool) -> list[str]:
+def _input_names(client: Client, pairs: bool, second: str | None) -> list[str]:
     """The text inputs in the order (text, second text)."""
     found = pick(client.metadata(), client.signature, f"server {client.target}, model {client.model}")
-    names = sorted(found.text_inputs, key=lambda name: (name.endswith("pair"), name))
+    names = sorted(found.text_inputs, key=lambda name: (name == second or name.endswith("pair"), name))
+    if pairs and len(names) == 2 and not (names[1] == second or (second is None and names[1].endswith("pair"))):
+        raise InvalidInput(
+            f"model {client.model} reads {names[0]!r} and {names[1]!r}: say which of them the second texts are, with "
+            f"second=NAME (on the command line --second NAME)"
+        )
     required = [name for name in found.inputs if name not in found.optional]
     wanted = 2 if pairs else 1
     if len(names) < wanted or not set(required) <= set(names[:wanted]):
@@ -61,9 +70,22 @@ def _input_names(client: Client, pairs: bool) -> list[str]:
 def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict]:
     plain = {name: (array.ndim > 0 and len(array) == count, _plain(array)) for name, array in outputs.items()}
     return [
-        {name: value[row] if per_row else value for name, (per_row, value) in sorted(plain.items())}
+        _gathered({name: value[row] if per_row else value for name, (per_row, value) in sorted(plain.items())})
         for row in range(count)
     ]
+
+
+def _gathered(answer: dict) -> dict:
+    """Arrays that stand beside a count as a list of objects; everything else as it is."""
+    counts = {name.removesuffix(_COUNT): value for name, value in answer.items() if name.endswith(_COUNT)}
+    for things, count in counts.items():
+        fields = [name for name in answer if name.startswith(f"{things}_") and isinstance(answer[name], list)]
+        if isinstance(count, int) and fields and all(len(answer[name]) >= count for name in fields):
+            short = {name: name.removeprefix(f"{things}_") for name in fields}
+            listed = [{short[name]: answer[name][place] for name in fields} for place in range(count)]
+            answer = {name: value for name, value in answer.items() if name not in (*fields, things + _COUNT)}
+            answer[things] = listed
+    return answer
 
 
 def _plain(array: np.ndarray):

@@ -1,9 +1,10 @@
-"""Writes hf_tiny/ and hf_tiny_classifier/: Hugging Face directories of a tiny random BERT, with their outputs.
+"""Writes hf_tiny/ and hf_tiny_*/: Hugging Face directories of a tiny random BERT and its heads, with their outputs.
 
 Run with the peers' Python: `.venv-peers/bin/python tests/golden/make_hf_tiny.py`.
 Every weight is random, the LayerNorms' and biases too, and large enough for each to show in the outputs.
 `hf_tiny/outputs.npz` holds the outputs of the same weights under three activations (config.json says `gelu`);
-`hf_tiny_classifier/outputs.npz` the logits of a BertForSequenceClassification, whose encoder tensors carry "bert.".
+the other folders' `outputs.npz` the logits of a BertForSequenceClassification, BertForTokenClassification and
+BertForQuestionAnswering, whose encoder tensors carry "bert.".
 """
 
 import json
@@ -32,6 +33,8 @@ BATCH = {
 def main():
     write_encoder(HERE / "hf_tiny")
     write_classifier(HERE / "hf_tiny_classifier")
+    write_token_classifier(HERE / "hf_tiny_token_classifier")
+    write_question_answerer(HERE / "hf_tiny_question_answerer")
 
 
 def config(**fields):
@@ -64,6 +67,23 @@ def write_classifier(folder):
     model = randomize(transformers.BertForSequenceClassification(fields))
     save(model, folder)
     np.savez_compressed(folder / "outputs.npz", **as_arrays(BATCH), logits=run(model).logits.numpy())
+
+
+def write_token_classifier(folder):
+    names = ("B-PER", "I-PER", "O", "B-LOC", "I-LOC")  # not in our own order, on purpose
+    fields = config(id2label=dict(enumerate(names)), label2id={name: number for number, name in enumerate(names)})
+    # Without a pooler, as transformers builds it.
+    model = randomize(transformers.BertForTokenClassification(fields))
+    save(model, folder)
+    np.savez_compressed(folder / "outputs.npz", **as_arrays(BATCH), logits=run(model).logits.numpy())
+
+
+def write_question_answerer(folder):
+    model = randomize(transformers.BertForQuestionAnswering(config()))
+    save(model, folder)
+    result = run(model)
+    logits = {"start_logits": result.start_logits.numpy(), "end_logits": result.end_logits.numpy()}
+    np.savez_compressed(folder / "outputs.npz", **as_arrays(BATCH), **logits)
 
 
 def randomize(model):

@@ -231,8 +231,30 @@ def test_rows_are_cut_and_what_has_no_rows_is_given_whole():
     ]
 
 
+def test_query_makes_objects_of_arrays_beside_a_count():
+    outputs = {
+        "found_text": np.array([["ada", "rome"], ["bob", ""], ["", ""]], object),
+        "found_begin": np.array([[0, 4], [2, -1], [-1, -1]]),
+        "found_count": np.array([2, 1, 0]),
+        "head_count": np.array([3, 4, 5]),
+        "label": np.array(["a", "b", "c"], object),
+    }
+    assert _rows(outputs, 3) == [
+        {"found": [{"begin": 0, "text": "ada"}, {"begin": 4, "text": "rome"}], "head_count": 3, "label": "a"},
+        {"found": [{"begin": 2, "text": "bob"}], "head_count": 4, "label": "b"},
+        {"found": [], "head_count": 5, "label": "c"},
+    ]
+
+
 def test_query_sends_pairs(endpoint):
     assert query(endpoint.grpc, "zoo", ["a", "b"], ["a", "c"], signature="same") == [{"same": True}, {"same": False}]
+
+
+def test_query_is_told_which_input_takes_the_second_texts(endpoint):
+    asked = {"signature": "asked", "second": "context"}
+    assert query(endpoint.grpc, "zoo", ["who"], ["ada"], **asked) == [{"asked": "who | ada"}]
+    with pytest.raises(serving_client.InvalidInput, match="'context' and 'question'.*--second NAME"):
+        query(endpoint.grpc, "zoo", ["who"], ["ada"], signature="asked")
 
 
 def test_query_sends_many_texts_in_batches_and_keeps_their_order(endpoint):

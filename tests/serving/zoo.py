@@ -72,6 +72,9 @@ class Zoo(tf.Module):
     def same(self, text, text_pair):
         return {"same": text == text_pair}
 
+    def asked(self, question, context):
+        return {"asked": tf.strings.join([question, context], separator=" | ")}
+
     def text_ops(self, text):
         import tensorflow_text
 
@@ -132,6 +135,7 @@ def save_zoo(path: str) -> None:
         "slow": [tf.TensorSpec([None], tf.float32, name="seconds")],
         "sentiment": [_strings("text")],
         "same": [_strings("text"), _strings("text_pair")],
+        "asked": [_strings("question"), _strings("context")],
         "text_ops": [_strings("text")],
     }
     others = [n for n in vars(Zoo) if n.startswith(("classify", "regress"))]

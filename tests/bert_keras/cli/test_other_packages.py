@@ -24,11 +24,13 @@ class TestQuery:
     def test_each_text_gives_a_json_line(self, asked):
         outcome = run("query", "localhost:8500", "reviews", "a", "b", "--version", 3)
         assert (outcome.code, outcome.stdout) == (0, '{"label": "<a>é"}\n{"label": "<b>é"}\n')
-        assert asked == [("localhost:8500", "reviews", ["a", "b"], None, {"version": 3, "timeout": 30})]
+        options = {"second": None, "version": 3, "timeout": 30}
+        assert asked == [("localhost:8500", "reviews", ["a", "b"], None, options)]
 
     def test_second_texts_go_with_the_first(self, asked):
-        run("query", "unix:/s", "m", "a", "b", "--pair", "c", "--pair", "d")
+        run("query", "unix:/s", "m", "a", "b", "--pair", "c", "--pair", "d", "--second", "context")
         assert asked[0][2:4] == (["a", "b"], ["c", "d"])
+        assert asked[0][4]["second"] == "context"
 
     @pytest.mark.parametrize("error, code", [
         (client.ModelNotFound("no model m"), 2),

@@ -40,9 +40,9 @@ def run(*args) -> Outcome:
     return Outcome(result.exit_code, result.stdout, result.stderr)
 
 
-def fine_tune(preset, train, out, *args, epochs=1) -> Outcome:
+def fine_tune(preset, train, out, *args, epochs=1, task="classification") -> Outcome:
     fixed = ("--preset", preset, "--train", train, "--out", out, "--epochs", epochs, "--max-length", 16)
-    return run("fine-tune", "classification", *fixed, *args)
+    return run("fine-tune", task, *fixed, *args)
 
 
 def review(i):

@@ -20,7 +20,9 @@ def make_rows(lengths, targets=None, weights=None):
     """Rows whose tokens all hold their row's number (from 1), so that each can be told from a batch."""
     lengths = np.asarray(lengths, "int32")
     token_ids = np.repeat(np.arange(1, len(lengths) + 1, dtype="int32"), lengths)
-    return TokenizedRows(token_ids, lengths, (lengths + 1) // 2, targets, weights)
+    position = np.concatenate([np.arange(length) for length in lengths])
+    segment_ids = (position >= np.repeat((lengths + 1) // 2, lengths)).astype("int32")
+    return TokenizedRows(token_ids, lengths, segment_ids, targets, weights)
 
 
 def skewed_lengths(count, seed=0):
@@ -171,11 +173,11 @@ class TestRows:
         expected = [id for index in range(2500) for id in [2, *[good] * (index % 5), bad, 3]]
         assert rows.token_ids.tolist() == expected
 
-    def test_first_lengths_count_segment_0(self, tokenizer):
+    def test_segments_are_those_of_the_pairs(self, tokenizer):
         rows = tokenize_rows(
             BertPreprocessor(tokenizer, pair=True), {"text": ["a", "a film"], "text_pair": ["the", "a"]}
         )
-        assert rows.first_lengths.tolist() == [3, 4] and rows.lengths.tolist() == [5, 6]
+        assert rows.segment_ids.tolist() == [0, 0, 0, 1, 1, 0, 0, 0, 0, 1, 1] and rows.lengths.tolist() == [5, 6]
 
     def test_a_split_cuts_off_the_last_rows_with_all_that_is_theirs(self):
         rows = make_rows([3, 4, 5, 6], targets=np.array([1, 2, 3, 4]), weights=np.array([0.1, 0.2, 0.3, 0.4]))
@@ -186,7 +188,7 @@ class TestRows:
             [0.1, 0.2, 0.3],
         )
         assert (last.lengths.tolist(), last.targets.tolist(), last.token_ids.tolist()) == ([6], [4], [4] * 6)
-        assert last.first_lengths.tolist() == [3]
+        assert last.segment_ids.tolist() == [0, 0, 0, 1, 1, 1]
 
     @pytest.mark.parametrize("share", [0.0, 0.99, 1.0, 1.5])
     def test_a_split_that_leaves_a_part_empty_is_refused(self, share):

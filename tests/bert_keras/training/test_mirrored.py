@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bert_keras import BadInput
+from bert_keras import BadInput, IntentSlotClassifier, WordPreprocessor
 from bert_keras.training.distribution import get_strategy
 
 # 37 rows in batches of 8: the last batch has 5, so that the two replicas' shares differ.
@@ -69,6 +69,33 @@ def test_predictions_and_losses_are_equal_on_one_replica_and_on_two(two_cpu_devi
         found.append((model.predict(texts, batch_size=8, verbose=0), loss))
     np.testing.assert_allclose(found[1][0], found[0][0], atol=1e-5)
     assert found[1][1] == pytest.approx(found[0][1], abs=1e-5)
+
+
+def test_targets_of_words_and_of_rows_train_alike_on_one_replica_and_on_two(two_cpu_devices, make_backbone, tokenizer):
+    """Intents and slots with a CRF: a dict of targets, one of them for every token, weighted."""
+    words = [["good", "film"], ["the", "plot", "bad"], ["a", "very", "fine", "story", "with", "cast"]] * 5
+    targets = [
+        ("praise", ["B-x", "O"]),
+        ("blame", ["O", "B-y", "I-y"]),
+        ("praise", ["O"] * 3 + ["B-x", "I-x", "O"]),
+    ] * 5
+    weights = np.random.default_rng(2).random(len(words)).astype("float32")
+    found = []
+    for strategy in ("none", "mirrored"):
+        with get_strategy(strategy).scope():
+            model = IntentSlotClassifier(
+                make_backbone(num_layers=1),
+                WordPreprocessor(tokenizer, max_length=16),
+                intents=["blame", "praise"],
+                labels=["x", "y"],
+                crf=True,
+            )
+            model.compile(recipe={"learning_rate": 1e-3})
+        history = model.fit(words, targets, sample_weight=weights, epochs=2, batch_size=4, verbose=0).history
+        found.append((model.get_weights(), history["loss"]))
+    for one, two in zip(found[0][0], found[1][0]):
+        np.testing.assert_allclose(two, one, atol=1e-5)
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=1e-5)
 
 
 def test_a_batch_of_one_row_leaves_a_replica_without_any(two_cpu_devices, make_classifier):

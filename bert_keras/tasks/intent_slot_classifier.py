@@ -1,0 +1,282 @@
+"""Intents and slots of utterances, learnt together."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from bert_keras.data.intents import read_intents
+from bert_keras.data.words import join_words, tags_of_spans
+from bert_keras.errors import BadInput, nearest
+from bert_keras.layers import Linear
+from bert_keras.metrics.intents import intent_slot_metrics
+from bert_keras.tasks.description import Column, TaskOption
+from bert_keras.tasks.tagging import served_spans, spans_of_served
+from bert_keras.tasks.word_task import TOKENS, GivenWords, WordTask, labels_of, plain_spans, target_spans
+from bert_keras.training.metrics import TagAccuracy
+
+INTENT, SLOTS = "intent", "slots"
+# What joins the names of several intents, as the published data write them.
+SEPARATOR = "#"
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenUtterances(GivenWords):
+    """`GivenWords`, and float32 `[n, intents]` of zeros and ones, or None."""
+
+    intents: np.ndarray | None = None
+
+    def slice(self, start, stop):
+        words = super().slice(start, stop)
+        intents = None if self.intents is None else self.intents[start:stop]
+        return GivenUtterances(words.texts, words.words, words.spans, words.weights, intents)
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class IntentSlotClassifier(WordTask):
+    """Find what an utterance asks for, and the words that say with what: intent and slots.
+
+    One encoder with two heads (Chen, Zhuo & Wang 2019): the pooled vector gives the intents, each word's vector its
+    slot tag; the loss is the intents' plus `slot_weight` times the slots'.
+
+    Args:
+        backbone: a `BertBackbone`.
+        preprocessor: a `WordPreprocessor`.
+        intents: list of intent names.
+        labels: list of slot labels, or of the tags themselves.
+        multi_intent: bool. Whether an utterance may have several intents (sigmoid, above 0.5) or has one (softmax).
+        slot_weight: float. Weight of the slots' loss.
+        crf: bool. Whether a CRF chooses the slot tags of an utterance together.
+        label_pieces: `"first"` or `"all"`; see `TokenClassifier`.
+        dropout: float. Rate before both heads; None = the encoder's.
+
+    `predict` and `answers` give a dict for each utterance: `{"intents": [names], "intent_score", "slots": [{"text",
+    "label", "begin", "end", "score"}]}`, begin and end in characters.
+
+    Example:
+    ```python
+    model = bert_keras.IntentSlotClassifier.from_preset("minilm_l6_uncased", intents=["play", "book"], labels=["song"])
+    model.fit([["play", "yesterday"]], [("play", ["O", "B-song"])], epochs=1)
+    model.predict(["please play yesterday"])
+    ```
+    """
+
+    task_name = "intent-slot"
+    columns = (
+        Column("tokens", help="The words of an utterance."),
+        Column("intent", is_target=True, help="What it asks for; a#b stands for two."),
+        Column("slots", is_target=True, help="The words' slot tags."),
+    )
+    options = (
+        TaskOption("slot_weight", type=float, default=1.0, help="Weight of the slots' loss beside the intents'."),
+        TaskOption("crf", type=bool, default=False, help="Choose the slot tags of an utterance together, by a CRF."),
+        TaskOption("label_pieces", default="first", choices=("first", "all"), help="Which pieces of a word learn."),
+    )
+    reading = ("skip_bad_rows",)
+
+    def __init__(
+        self,
+        backbone,
+        preprocessor=None,
+        intents=(),
+        labels=(),
+        multi_intent=False,
+        slot_weight=1.0,
+        crf=False,
+        label_pieces="first",
+        dropout=None,
+        **kwargs,
+    ):
+        if len(intents) < 2 or len(set(intents)) < len(intents):
+            raise BadInput(f"intents is {list(intents)}; expected at least two different names.")
+        if not labels:
+            raise BadInput("IntentSlotClassifier needs labels, those of the slots; pass them.")
+        if not slot_weight >= 0:
+            raise BadInput(f"slot_weight is {slot_weight}; expected 0 or more.")
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        tag = self.tagging_head(backbone, labels, crf, dropout, label_pieces, name="slot_logits")
+        self.intent_dense = Linear(
+            len(intents),
+            initializer_range=backbone.config.initializer_range,
+            dtype="float32",
+            name="intent_logits",
+        )
+        # === Functional Model ===
+        inputs = backbone.input
+        encoded = backbone(inputs)
+        outputs = {
+            INTENT: self.intent_dense(self.output_dropout(encoded["pooled_output"])),
+            SLOTS: tag(encoded["sequence_output"]),
+        }
+        # === Config ===
+        self.intents = [str(intent) for intent in intents]
+        self.multi_intent = multi_intent
+        self.slot_weight = slot_weight
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    # === Records and targets ===
+
+    @classmethod
+    def read_records(cls, path, require_target=True, skip_bad_rows=False):
+        """Reads utterances: a directory of `seq.in`, `seq.out`, `label`, or JSON Lines; see `read_intents`."""
+        return read_intents(path, require_target=require_target, skip_bad_rows=skip_bad_rows)
+
+    @classmethod
+    def describe_targets(cls, records, **options):
+        intents = sorted({intent for intents, _ in records.targets for intent in intents})
+        if len(intents) < 2:
+            raise BadInput(f"{records.source}: every utterance has the intent {intents[0]!r}; expected at least two.")
+        spans = target_spans(records, [tags for _, tags in records.targets])
+        several = any(len(intents) > 1 for intents, _ in records.targets)
+        return {"intents": intents, "labels": labels_of(records, spans), "multi_intent": several, **options}
+
+    def encode_records(self, records):
+        x = {TOKENS: records.features[TOKENS]}
+        if records.targets is None:
+            return x, None, None
+        self.check_known(records, target_spans(records, [tags for _, tags in records.targets]), SLOTS)
+        for index, (intents, _) in enumerate(records.targets):
+            for intent in intents:
+                if intent not in self.intents:
+                    raise BadInput(
+                        f"{records.place(index, INTENT)}: the intent {intent!r} is none that this model "
+                        f"knows{nearest(intent, self.intents)}; expected one of {', '.join(self.intents)}"
+                    )
+        return x, records.targets, None
+
+    def validation_records(self, records):
+        """The utterances whose intents and slots the model knows; ATIS, for one, tests on intents never trained on."""
+        spans = target_spans(records, [tags for _, tags in records.targets])
+        keep, skipped = [], []
+        for index, ((intents, _), row) in enumerate(zip(records.targets, spans)):
+            unknown = [name for name in intents if name not in self.intents]
+            unknown += [label for _, _, label in row if label not in self.tag_set.labels]
+            if unknown:
+                place = records.place(index, INTENT if unknown[0] in intents else SLOTS)
+                skipped.append(f"{place}: {unknown[0]!r} is not among the training data; the loss leaves the row out")
+            else:
+                keep.append(index)
+        if not keep:
+            raise BadInput(f"{records.source}: no row has intents and slots that the model knows; expected some")
+        return records.pick(keep, (*records.skipped, *skipped))
+
+    def evaluate_records(self, records, batch_size=64):
+        if records.targets is None:
+            raise BadInput(f"{records.source} has no targets; expected some to compare the answers with.")
+        # What the model does not know it has wrong: there is nothing to refuse.
+        gold = [(intents, tags) for intents, tags in records.targets]
+        predicted = []
+        answers = self.predict({TOKENS: records.features[TOKENS]}, batch_size=batch_size)
+        for words, answer in zip(records.features[TOKENS], answers):
+            predicted.append((answer["intents"], tags_of_spans(join_words(words), plain_spans(answer[SLOTS]))))
+        return intent_slot_metrics(gold, predicted)
+
+    def given(self, x, y=None, sample_weight=None):
+        """As `WordTask.given`; y holds `(intent, tags or spans)` or dicts of `intent` and `slots`, n of them.
+
+        An intent is a name, "a#b" for two, or a list of names.
+        """
+        if y is None:
+            words = super().given(x, None, sample_weight)
+            return GivenUtterances(words.texts, words.words, None, words.weights)
+        pairs = [(target[INTENT], target[SLOTS]) if isinstance(target, dict) else tuple(target) for target in y]
+        words = super().given(x, [slots for _, slots in pairs], sample_weight)
+        intents = np.zeros((len(pairs), len(self.intents)), "float32")
+        for row, (names, _) in enumerate(pairs):
+            for name in self._names(names, row):
+                intents[row, self.intents.index(name)] = 1
+        return GivenUtterances(words.texts, words.words, words.spans, words.weights, intents)
+
+    def _names(self, names, row):
+        names = names.split(SEPARATOR) if isinstance(names, str) and names not in self.intents else names
+        names = [names] if isinstance(names, str) else [str(name) for name in names]
+        for name in names:
+            if name not in self.intents:
+                raise BadInput(
+                    f"y has the intent {name!r} in row {row}{nearest(name, self.intents)}; this model knows "
+                    f"{', '.join(self.intents[:20])}."
+                )
+        if not names or (len(names) > 1 and not self.multi_intent):
+            raise BadInput(
+                f"y has {len(names)} intents in row {row}; expected "
+                f"{'at least one' if self.multi_intent else 'one: pass multi_intent=True for several'}."
+            )
+        return names
+
+    def row_targets(self, encoded, given):
+        slots, words = super().row_targets(encoded, given)
+        if slots is None:
+            return None, None
+        document = encoded.windows.document.numpy()
+        intents = given.intents[document]
+        # An utterance in several windows says what it asks for in its first one.
+        intents[encoded.windows.begin.numpy() > 0] = -1
+        return {INTENT: intents, SLOTS: slots}, None
+
+    # === Loss and metrics ===
+
+    def example_losses(self, targets, outputs):
+        logits, wanted = outputs[INTENT], ops.cast(targets[INTENT], "float32")
+        known = tf.reduce_all(wanted >= 0, axis=-1)
+        wanted = tf.maximum(wanted, 0.0)
+        if self.multi_intent:
+            losses = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits), axis=-1)
+        else:
+            losses = tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
+        return tf.where(known, losses, 0.0) + self.slot_weight * self.tag_losses(targets[SLOTS], outputs[SLOTS])
+
+    def default_metrics(self):
+        return {SLOTS: [TagAccuracy(name="accuracy")], INTENT: [keras.metrics.CategoricalAccuracy(name="accuracy")]}
+
+    # === Answers ===
+
+    def serving_outputs(self, outputs, encoded):
+        """The answers.
+
+        Returns:
+            Dict of `intent` string `[n]` (several joined by "#"), `intent_score` float32 `[n]`, `intent_names` string
+            and `intent_scores` float32 `[n, intents]`, and the slots; see `served_spans`, names begin with `slots_`.
+        """
+        first = tf.boolean_mask(outputs[INTENT], encoded.windows.begin == 0)
+        names = tf.constant(self.intents)
+        best = tf.one_hot(tf.argmax(first, axis=-1), len(self.intents), on_value=True, off_value=False)
+        if self.multi_intent:
+            scores = tf.sigmoid(first)
+            # One intent at least: the likeliest.
+            chosen = (scores > 0.5) | best
+        else:
+            scores, chosen = tf.nn.softmax(first), best
+        named = tf.ragged.boolean_mask(tf.broadcast_to(names[None, :], tf.shape(scores)), chosen)
+        return {
+            "intent": tf.strings.reduce_join(named, axis=-1, separator=SEPARATOR),
+            "intent_score": tf.reduce_max(scores, axis=-1),
+            "intent_names": tf.broadcast_to(names[None, :], tf.shape(scores)),
+            "intent_scores": scores,
+            **served_spans(encoded.text, self.decode(outputs[SLOTS], encoded), SLOTS),
+        }
+
+    def token_answers(self, outputs):
+        """For the signature `tokens`: the logits, `intent` `[N, intents]` and `slots` `[N, L, tags]`, float32."""
+        return outputs
+
+    def answers_of(self, served):
+        slots = spans_of_served(served, SLOTS)
+        intents = [intent.decode().split(SEPARATOR) for intent in served["intent"]]
+        scores = [float(score) for score in served["intent_score"]]
+        return [
+            {"intents": names, "intent_score": score, SLOTS: found}
+            for names, score, found in zip(intents, scores, slots)
+        ]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "intents": list(self.intents),
+            "labels": list(self.tag_set.tags),
+            "multi_intent": self.multi_intent,
+            "slot_weight": self.slot_weight,
+        }

@@ -1,0 +1,90 @@
+"""What tasks whose answers are the labelled spans of a text have in common."""
+
+import tensorflow as tf
+
+from bert_keras.errors import BadInput
+from bert_keras.metrics.entities import metrics_of_counts, span_counts, sum_counts
+from bert_keras.tasks.description import TaskOption
+from bert_keras.tasks.tagging import served_spans, spans_of_served
+from bert_keras.tasks.word_task import TOKENS, WordTask, labels_of, plain_spans, target_spans
+from bert_keras.training.metrics import TagAccuracy
+
+
+class SpanLabeler(WordTask):
+    """A word task with the tagging head alone. A subclass sets `answer_name` and builds its model by `build_labeler`.
+
+    The answers are a dict for each text: `{answer_name: [{"text", "label", "begin", "end", "score"}]}`.
+    """
+
+    answer_name = None
+    options = (
+        TaskOption("crf", type=bool, default=False, help="Choose the tags of a text together, by a CRF."),
+        TaskOption(
+            "label_pieces", default="first", choices=("first", "all"), help="Which pieces of a word learn its tag."
+        ),
+    )
+
+    def __init__(self, backbone, preprocessor=None, labels=(), crf=False, label_pieces="first", dropout=None, **kwargs):
+        if not labels:
+            raise BadInput(f"{type(self).__name__} needs labels, the names of what it shall find; pass them.")
+        # === Layers ===
+        self.backbone = backbone
+        self.preprocessor = preprocessor
+        head = self.tagging_head(backbone, labels, crf, dropout, label_pieces)
+        # === Functional Model ===
+        inputs = backbone.input
+        outputs = head(backbone(inputs)["sequence_output"])
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+    @property
+    def labels(self):
+        """The labels of spans, in the order of their tags."""
+        return list(self.tag_set.labels)
+
+    @classmethod
+    def describe_targets(cls, records, crf=False, label_pieces="first"):
+        return {"labels": labels_of(records, target_spans(records)), "crf": crf, "label_pieces": label_pieces}
+
+    def encode_records(self, records):
+        x = dict(records.features)
+        if records.targets is None:
+            return x, None, None
+        self.check_known(records, target_spans(records), "tags" if TOKENS in x else "spans")
+        return x, records.targets, None
+
+    def evaluate_records(self, records, batch_size=64):
+        x, y, _ = self.encode_records(records)
+        if y is None:
+            raise BadInput(f"{records.source} has no targets; expected some to compare the answers with.")
+        counts = (
+            self.counts(gold, plain_spans(answer[self.answer_name]))
+            for gold, answer in zip(target_spans(records), self.predict(x, batch_size=batch_size))
+        )
+        return metrics_of_counts(sum_counts(counts))
+
+    @staticmethod
+    def counts(gold, found):
+        """How often each label was found rightly, found, and there to be found, in one text."""
+        return span_counts(gold, found)
+
+    def example_losses(self, targets, outputs):
+        return self.tag_losses(targets, outputs)
+
+    def default_metrics(self):
+        return [TagAccuracy(name="accuracy")]
+
+    def serving_outputs(self, outputs, encoded):
+        """The spans; see `bert_keras.tasks.tagging.served_spans`, with names that begin with `answer_name`."""
+        return served_spans(encoded.text, self.decode(outputs, encoded), self.answer_name)
+
+    def token_answers(self, outputs):
+        """For the signature `tokens`: `tag` string and `score` float32, `[N, L]`, of each token by itself."""
+        best = tf.argmax(outputs, axis=-1)
+        score = tf.reduce_max(tf.nn.softmax(outputs), axis=-1)
+        return {"tag": tf.gather(tf.constant(self.tag_set.tags), best), "score": score}
+
+    def answers_of(self, served):
+        return [{self.answer_name: spans} for spans in spans_of_served(served, self.answer_name)]
+
+    def get_config(self):
+        return {**super().get_config(), "labels": list(self.tag_set.tags)}

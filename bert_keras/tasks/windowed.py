@@ -1,0 +1,120 @@
+"""What tasks that read long texts through windows have in common."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bert_keras.tasks.base import BertTask
+from bert_keras.tokenizers.windows import padded
+from bert_keras.training.batching import PerToken, TokenizedRows
+
+# Texts that are tokenized, or answered, at a time: few enough to stay small in memory.
+_CHUNK = 512
+
+
+class WindowedTask(BertTask):
+    """A task whose texts become one row or several, and whose answers are put together from the rows' outputs.
+
+    The preprocessor's `encode` gives a tuple with the field `windows`. A subclass gives `given`, `row_targets`,
+    `serving_outputs(outputs, encoded)` and `answers_of`.
+    """
+
+    _traces = {}
+
+    def given(self, x, y=None, sample_weight=None):
+        """What users hand over, checked: an object with `len`, `slice(start, stop)`, `tensors()` (what `encode` takes)
+        and `weights` (float32 `[n]` or None). Raises `BadInput` or ValueError.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.given")
+
+    def row_targets(self, encoded, given):
+        """The targets of the windows' rows, and how much each row counts (float32 `[rows]`); `(None, None)` without."""
+        raise NotImplementedError(f"{type(self).__name__}.row_targets")
+
+    def tokenize(self, x, y=None, sample_weight=None):
+        given = self.given(x, y, sample_weight)
+        parts = [self._tokenize_part(given.slice(at, at + _CHUNK)) for at in range(0, len(given), _CHUNK)]
+        return joined_rows(parts), None
+
+    def _tokenize_part(self, given):
+        encoded = self.encode(given)
+        rows = TokenizedRows.from_ragged(encoded.windows.token_ids, encoded.windows.segment_ids)
+        targets, weights = self.row_targets(encoded, given)
+        if given.weights is not None:
+            of_rows = given.weights[encoded.windows.document.numpy()]
+            weights = of_rows if weights is None else weights * of_rows
+        return dataclasses.replace(rows, targets=targets, weights=weights)
+
+    def encode(self, given):
+        """The preprocessor's `encode`, traced once."""
+        encode = self._traced("encode", lambda features: self.preprocessor.encode(features))
+        return encode(given.tensors())
+
+    def _traced(self, name, function):
+        """The function as a graph, made anew when a setting has changed: a trace holds settings as constants."""
+        settings = repr(self.get_config())
+        if self._traces.get(name, (None, None))[0] != settings:
+            self._traces = {**self._traces, name: (settings, tf.function(function, reduce_retracing=True))}
+        return self._traces[name][1]
+
+    def served_answers(self, features, model):
+        encoded = self.preprocessor.encode(features)
+        rows = padded(encoded.windows, self.preprocessor.tokenizer.pad_token_id)
+        return self.serving_outputs(model(**rows), encoded)
+
+    def answers(self, x, batch_size=64):
+        given = self.given(x)
+        found = []
+        for at in range(0, len(given), _CHUNK):
+            served = self.served_part(given.slice(at, at + _CHUNK), batch_size)
+            found += self.answers_of({name: tensor.numpy() for name, tensor in served.items()})
+        return found
+
+    def served_part(self, given, batch_size):
+        """The served answers to some texts, as tensors."""
+        encoded = self.encode(given)
+        rows = TokenizedRows.from_ragged(encoded.windows.token_ids, encoded.windows.segment_ids)
+        outputs = keras.tree.map_structure(tf.constant, self.outputs_of(rows, batch_size))
+        return self._traced("serve", lambda *given: self.serving_outputs(*given))(outputs, encoded)
+
+    def predict(self, x=None, batch_size=None, **kwargs):
+        """The answers, as `answers` gives them: windows and pieces are of no use to anyone outside.
+
+        Args:
+            x: as in `fit`.
+            batch_size: int. Windows at a time; default 64.
+            **kwargs: `verbose` is taken and not needed.
+        """
+        unknown = set(kwargs) - {"verbose"}
+        if unknown:
+            raise ValueError(f"predict takes x and batch_size, not {', '.join(sorted(unknown))}.")
+        return self.answers(x, batch_size or 64)
+
+
+def joined_rows(parts):
+    """Several `TokenizedRows` with targets of one kind as one."""
+
+    def join(values):
+        first = values[0]
+        if first is None:
+            return None
+        if isinstance(first, dict):
+            return {name: join([value[name] for value in values]) for name in first}
+        if isinstance(first, PerToken):
+            return PerToken(np.concatenate([value.values for value in values]))
+        return np.concatenate(values)
+
+    names = [field.name for field in dataclasses.fields(TokenizedRows)]
+    return TokenizedRows(*(join([getattr(part, name) for part in parts]) for name in names))
+
+
+def check_weights(sample_weight, count):
+    """`sample_weight` as float32 `[count]`, or None. Raises ValueError."""
+    if sample_weight is None:
+        return None
+    weights = np.asarray(sample_weight, "float32")
+    if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(f"sample_weight must be {count} numbers, finite and not negative, and not all of them 0.")
+    return weights
