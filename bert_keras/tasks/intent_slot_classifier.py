@@ -151,18 +151,11 @@ class IntentSlotClassifier(WordTask):
     def validation_records(self, records):
         """The utterances whose intents and slots the model knows; ATIS, for one, tests on intents never trained on."""
         spans = target_spans(records, [tags for _, tags in records.targets])
-        keep, skipped = [], []
-        for index, ((intents, _), row) in enumerate(zip(records.targets, spans)):
-            unknown = [name for name in intents if name not in self.intents]
-            unknown += [label for _, _, label in row if label not in self.tag_set.labels]
-            if unknown:
-                place = records.place(index, INTENT if unknown[0] in intents else SLOTS)
-                skipped.append(f"{place}: {unknown[0]!r} is not among the training data; the loss leaves the row out")
-            else:
-                keep.append(index)
-        if not keep:
-            raise BadInput(f"{records.source}: no row has intents and slots that the model knows; expected some")
-        return records.pick(keep, (*records.skipped, *skipped))
+        unknown = [
+            [(intent, INTENT) for intent in intents if intent not in self.intents] + slots
+            for (intents, _), slots in zip(records.targets, self.unknown_labels(spans, SLOTS))
+        ]
+        return self.known_records(records, unknown)
 
     def evaluate_records(self, records, batch_size=64):
         if records.targets is None:

@@ -1,5 +1,7 @@
 """What tasks whose answers are the labelled spans of a text have in common."""
 
+import dataclasses
+
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
@@ -17,6 +19,8 @@ class SpanLabeler(WordTask):
     """
 
     answer_name = None
+    # Whether data to measure on may have labels that the model does not know; it has those wrong.
+    open_labels = False
     options = (
         TaskOption("crf", type=bool, default=False, help="Choose the tags of a text together, by a CRF."),
         TaskOption(
@@ -52,10 +56,15 @@ class SpanLabeler(WordTask):
         self.check_known(records, target_spans(records), "tags" if TOKENS in x else "spans")
         return x, records.targets, None
 
+    def validation_records(self, records):
+        if not self.open_labels:
+            return super().validation_records(records)
+        return self.known_records(records, self.unknown_labels(target_spans(records), "tags"))
+
     def evaluate_records(self, records, batch_size=64):
-        x, y, _ = self.encode_records(records)
-        if y is None:
+        if records.targets is None:
             raise BadInput(f"{records.source} has no targets; expected some to compare the answers with.")
+        x, _, _ = self.encode_records(dataclasses.replace(records, targets=None) if self.open_labels else records)
         counts = (
             self.counts(gold, plain_spans(answer[self.answer_name]))
             for gold, answer in zip(target_spans(records), self.predict(x, batch_size=batch_size))

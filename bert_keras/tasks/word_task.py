@@ -179,6 +179,35 @@ class WordTask(WindowedTask):
                         f"one of {', '.join(self.tag_set.labels)}"
                     )
 
+    def known_records(self, records, unknown):
+        """The records without those of which the model does not know a label; these are told in `skipped`.
+
+        Args:
+            records: `Records` with targets.
+            unknown: list with an entry for each record, a list of `(label, field)`: what the model does not know.
+
+        Raises:
+            BadInput: nothing is left.
+        """
+        keep = [index for index, labels in enumerate(unknown) if not labels]
+        if not keep:
+            label, field = unknown[0][0]
+            raise BadInput(
+                f"{records.place(0, field)}: the model does not know {label!r}, and no other row whole; expected rows "
+                "to measure the loss on"
+            )
+        skipped = [
+            f"{records.place(index, labels[0][1])}: {labels[0][0]!r} is not among the training data; the loss leaves "
+            "the row out"
+            for index, labels in enumerate(unknown)
+            if labels
+        ]
+        return records.pick(keep, (*records.skipped, *skipped))
+
+    def unknown_labels(self, spans, field):
+        """For each row of spans `[(label, field)]`, those that the model does not know."""
+        return [[(label, field) for _, _, label in row if label not in self.tag_set.labels] for row in spans]
+
     # === Loss ===
 
     def tag_losses(self, targets, logits):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from bert_keras import BertBackbone, SemanticRoleLabeler, WordPieceTokenizer, WordPreprocessor, load_task
+from bert_keras.data.records import Records
 from bert_keras.errors import BadInput
 
 NAMES, THINGS, VERBS = ("ada", "bob", "eve"), ("books", "letters"), ("read", "wrote")
@@ -90,6 +91,21 @@ def test_measured_on_a_propbank_file(trained, tmp_path):
     # The file names head words, of ARG1 the first of two: right only where the span is one word, as ARG0 is.
     assert measured["f1_ARG0"] > 0.9 and measured["f1_ARG1"] == 0
     assert measured["support_ARG1"] == 20
+
+
+def test_a_role_that_was_never_trained_on_is_measured_as_missed_and_left_out_of_the_loss(trained):
+    x, tags = draw(3, seed=2)
+    strange = [tag.replace("ARG1", "ARGM-TMP") for tag in tags[1]]
+    records = Records(x, [tags[0], strange, tags[2]], [1, 2, 3], "dev.jsonl", {"tags": "roles"})
+    measured = trained.evaluate_records(records)
+    assert measured["support_ARGM-TMP"] == 1 and measured["f1_ARGM-TMP"] == 0
+    assert measured["recall_ARG0"] == 1
+    known = trained.validation_records(records)
+    assert known.targets == [tags[0], tags[2]]
+    assert len(known.skipped) == 1 and known.skipped[0].startswith("dev.jsonl, row 2")
+    assert "'ARGM-TMP' is not among the training data" in known.skipped[0]
+    with pytest.raises(BadInput, match="the model does not know 'ARGM-TMP'"):
+        trained.validation_records(records.pick([1], ()))
 
 
 def test_preset_and_export(trained, tmp_path):
