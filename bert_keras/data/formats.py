@@ -12,15 +12,14 @@ swallows rows at the first odd one.
 """
 
 import csv
-import json
 import sys
 from collections.abc import Iterator
 
+from bert_keras.data.jsonl import ENDINGS as JSON_LINES
 from bert_keras.data.lines import numbered_lines
 from bert_keras.errors import BadInput, where
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-JSON_LINES = (".jsonl", ".ndjson")
 PLAIN_TEXT = ".txt"
 
 
@@ -79,27 +78,6 @@ def _csv_problem(message: str) -> str:
         f"the quotes do not fit ({message}); expected quoted fields with inner quotes doubled: "
         "mend the row, or read the file with quoted=False (--unquoted) if quotes are text"
     )
-
-
-def json_rows(path: str) -> Iterator[tuple[int, dict]]:
-    """Yields (row, object) of a JSON Lines file; blank lines are left out."""
-    for row, line in numbered_lines(path):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", None) or str(error)
-            column = f" at character {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-            raise BadInput(
-                f"{where(path, row)}: no JSON ({reason}{column}); expected one JSON object a line"
-            ) from error
-        if not isinstance(record, dict):
-            raise BadInput(
-                f"{where(path, row)}: the line is no JSON object; expected one JSON object a line, "
-                'such as {"text": "…", "label": "…"}'
-            )
-        yield row, record
 
 
 def text_rows(path: str) -> Iterator[tuple[int, list[str]]]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bert_keras.data import columns as choosing
-from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, keys_of, shorten
+from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, keys_of
 from bert_keras.data.lines import numbered_lines
-from bert_keras.data.records import text_problem
+from bert_keras.data.records import shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.data.tagged import TaggedRecords, as_bio, check_tags
 from bert_keras.errors import BadInput, where

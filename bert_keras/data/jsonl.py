@@ -6,7 +6,7 @@ from typing import Any
 
 from bert_keras.data import columns as choosing
 from bert_keras.data.lines import numbered_lines
-from bert_keras.data.records import text_problem
+from bert_keras.data.records import shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.errors import BadInput, where
 
@@ -83,12 +83,6 @@ def check_tokens(tokens: Any, place: str) -> list[str]:
         if problem:
             raise BadInput(f"{place}, token {number}: {problem}")
     return tokens
-
-
-def shorten(value: Any, limit: int = 40) -> str:
-    """A value as Python writes it, cut to fit in a message."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _object(line: str, path: str, row: int) -> dict:

@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bert_keras.data import tags as schemes
-from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, keys_of, shorten
+from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, keys_of
 from bert_keras.data.lines import numbered_lines
+from bert_keras.data.records import shorten
 from bert_keras.data.skipping import RowErrors
 from bert_keras.data.tagged import TaggedRecords, as_bio, check_tags
 from bert_keras.errors import BadInput, where

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from bert_keras.data import columns as choosing
 from bert_keras.data import formats
 from bert_keras.data.columns import Choice
+from bert_keras.data.jsonl import json_objects
 from bert_keras.data.records import Table
+from bert_keras.data.skipping import RowErrors
 from bert_keras.errors import BadInput, nearest, where
 
 
@@ -155,7 +157,7 @@ def _ragged(path: str, row: int, fields: list[str], expected: int) -> BadInput:
 
 
 def _read_objects(path, columns, required_roles, aliases) -> Table:
-    objects = formats.json_rows(path)
+    objects = json_objects(path, RowErrors(skip=False))
     first_row, first = next(objects, (None, None))
     if first is None:
         raise BadInput(f"{path}: the file holds no rows; expected at least one JSON object")

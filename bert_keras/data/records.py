@@ -51,7 +51,7 @@ def text_problem(value: Any) -> str | None:
     if value is None:
         return "the text is missing (null); expected text: fill it in or delete the row"
     if not isinstance(value, str):
-        return f"{_shorten(value)} is {_kind(value)}; expected text: put it in quotes"
+        return f"{shorten(value)} is {_kind(value)}; expected text: put it in quotes"
     if not value.strip():
         return "the text is empty; expected at least one word: fill it in or delete the row"
     if "\0" in value:
@@ -119,11 +119,12 @@ class Records:
         return where(self.source, self.rows[index], self.fields.get(role, role))
 
 
+def shorten(value: Any, limit: int = 40) -> str:
+    """A value as Python writes it, cut to fit in a message."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def _kind(value) -> str:
     names = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return names.get(type(value), type(value).__name__)
-
-
-def _shorten(value, limit: int = 40) -> str:
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"

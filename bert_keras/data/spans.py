@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from bert_keras.data.jsonl import shorten
+from bert_keras.data.records import shorten
 from bert_keras.errors import BadInput
 
 CharSpan = tuple[int, int, str]

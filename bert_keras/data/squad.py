@@ -14,9 +14,9 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from bert_keras.data.jsonl import field_of, is_json_lines, json_objects, shorten
+from bert_keras.data.jsonl import field_of, is_json_lines, json_objects
 from bert_keras.data.lines import numbered_lines
-from bert_keras.data.records import Records, text_problem
+from bert_keras.data.records import Records, shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.errors import BadInput, where
 

@@ -17,9 +17,9 @@ from typing import Any
 from bert_keras.data import columns as choosing
 from bert_keras.data import tags as schemes
 from bert_keras.data.conll import read_conll
-from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, shorten
+from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects
 from bert_keras.data.lines import numbered_lines
-from bert_keras.data.records import Records, text_problem
+from bert_keras.data.records import Records, shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.data.spans import check_spans
 from bert_keras.errors import BadInput, nearest, where

@@ -35,6 +35,8 @@ def query(
 
     Raises a `serving.client.ServingError` of a fitting type.
     """
+    if second is not None and text_pairs is None:
+        raise InvalidInput(f"second is {second!r}, but there are no second texts: give some, or leave it out")
     answers: list[dict] = []
     with Client(target, model, version=version, signature=signature, timeout=timeout) as client:
         names = _input_names(client, text_pairs is not None, second)

@@ -255,6 +255,8 @@ def test_query_is_told_which_input_takes_the_second_texts(endpoint):
     assert query(endpoint.grpc, "zoo", ["who"], ["ada"], **asked) == [{"asked": "who | ada"}]
     with pytest.raises(serving_client.InvalidInput, match="'context' and 'question'.*--second NAME"):
         query(endpoint.grpc, "zoo", ["who"], ["ada"], signature="asked")
+    with pytest.raises(serving_client.InvalidInput, match="second is 'context', but there are no second texts"):
+        query(endpoint.grpc, "zoo", ["who"], signature="sentiment", second="context")
 
 
 def test_query_sends_many_texts_in_batches_and_keeps_their_order(endpoint):

@@ -229,7 +229,7 @@ class TestDefects:
         assert "FILE, row 2: no JSON (" in message and "at character" in message
 
     def test_json_that_is_no_object(self, write):
-        assert "row 1: the line is no JSON object" in error_of(write("a.jsonl", '["a", 1]\n'))
+        assert "row 1: ['a', 1] is no JSON object" in error_of(write("a.jsonl", '["a", 1]\n'))
 
     def test_json_nested_beyond_reason(self, write):
         assert "row 1: no JSON" in error_of(write("a.jsonl", "[" * 100_000))
