@@ -1,15 +1,15 @@
 """A vocabulary of a few words, texts that a tiny model learns within seconds, and one model that has learnt them."""
 
-import keras
+import functools
+
 import numpy as np
 import pytest
+
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 GOOD, BAD = ("good", "great", "fine"), ("bad", "awful", "dull")
 FILLERS = ("film", "a", "the", "very", "story", "plot", "with", "cast")
 PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *FILLERS, "##s", "##y", "s", "y")
-TINY = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequence_length": 32}
-# A narrow encoder without pretraining learns within a few dozen steps when it starts wide and keeps every value.
-TINY |= {"initializer_range": 0.15, "dropout": 0.0, "attention_dropout": 0.0}
 
 
 def draw_reviews(count, seed=0):
@@ -47,13 +47,7 @@ def reviews():
 @pytest.fixture(scope="session")
 def make_backbone(pieces):
     """A function that makes a `BertBackbone` of 2 layers x 32; `seed`, and arguments as the class takes them."""
-    from bert_keras import BertBackbone
-
-    def make(seed=0, **options):
-        keras.utils.set_random_seed(seed)
-        return BertBackbone(**{"vocabulary_size": len(pieces), **TINY, **options})
-
-    return make
+    return functools.partial(tiny_encoder, pieces)
 
 
 @pytest.fixture(scope="session")

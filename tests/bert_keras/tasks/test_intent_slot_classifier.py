@@ -1,13 +1,13 @@
 """Intents and slots together: one or several intents, words and raw text, saved and served."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_keras import BertBackbone, IntentSlotClassifier, WordPieceTokenizer, WordPreprocessor, load_task
+from bert_keras import IntentSlotClassifier, WordPieceTokenizer, WordPreprocessor, load_task
 from bert_keras.errors import BadInput
 from bert_keras.metrics import intent_slot_metrics
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 SONGS, CITIES = ("yesterday", "help"), ("rome", "paris", "oslo")
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "play", "book", "please", "and", "in", *SONGS, *CITIES]
@@ -31,18 +31,7 @@ def draw(count, several=False, seed=0):
 
 
 def make(several=False, seed=0, **options):
-    keras.utils.set_random_seed(seed)
-    backbone = BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=32,
-        intermediate_dim=64,
-        max_sequence_length=32,
-        initializer_range=0.15,
-        dropout=0.0,
-        attention_dropout=0.0,
-    )
+    backbone = tiny_encoder(VOCABULARY, seed)
     preprocessor = WordPreprocessor(WordPieceTokenizer(VOCABULARY), max_length=16)
     options = {"intents": ["book", "play"], "labels": ["city", "song"], "multi_intent": several, **options}
     model = IntentSlotClassifier(backbone, preprocessor, **options)

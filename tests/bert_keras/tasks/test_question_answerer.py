@@ -2,18 +2,18 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras import BertBackbone, QuestionAnswerer, QuestionPreprocessor, WordPieceTokenizer, load_task
+from bert_keras import QuestionAnswerer, QuestionPreprocessor, WordPieceTokenizer, load_task
 from bert_keras.data.squad import Answer
 from bert_keras.errors import BadInput
 from bert_keras.metrics import squad_metrics
 from bert_keras.tasks.question_answerer import window_spans
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 PEOPLE, PLACES, FILLERS = ("ada", "bob", "eve"), ("rome", "paris", "oslo"), ("met", "in", "went", "to", "saw", ".")
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "who", "where", "?", *PEOPLE, *PLACES, *FILLERS, "北", "京"]
@@ -39,18 +39,7 @@ def draw(count, seed=0, longest=30, unanswerable=True):
 
 
 def make(max_length=20, doc_stride=6, seed=0, **options):
-    keras.utils.set_random_seed(seed)
-    backbone = BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=32,
-        intermediate_dim=64,
-        max_sequence_length=64,
-        initializer_range=0.15,
-        dropout=0.0,
-        attention_dropout=0.0,
-    )
+    backbone = tiny_encoder(VOCABULARY, seed, max_sequence_length=64)
     preprocessor = QuestionPreprocessor(WordPieceTokenizer(VOCABULARY), max_length=max_length, doc_stride=doc_stride)
     model = QuestionAnswerer(backbone, preprocessor, **options)
     model.compile(recipe={"learning_rate": 5e-3})

@@ -1,13 +1,13 @@
 """Roles of one predicate at a time: what is marked decides."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_keras import BertBackbone, SemanticRoleLabeler, WordPieceTokenizer, WordPreprocessor, load_task
+from bert_keras import SemanticRoleLabeler, WordPieceTokenizer, WordPreprocessor, load_task
 from bert_keras.data.records import Records
 from bert_keras.errors import BadInput
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 NAMES, THINGS, VERBS = ("ada", "bob", "eve"), ("books", "letters"), ("read", "wrote")
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *NAMES, *THINGS, *VERBS, "and", ".", "old"]
@@ -29,18 +29,7 @@ def draw(count, seed=0):
 
 
 def make(seed=0, **options):
-    keras.utils.set_random_seed(seed)
-    backbone = BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=32,
-        intermediate_dim=64,
-        max_sequence_length=32,
-        initializer_range=0.15,
-        dropout=0.0,
-        attention_dropout=0.0,
-    )
+    backbone = tiny_encoder(VOCABULARY, seed)
     preprocessor = WordPreprocessor(WordPieceTokenizer(VOCABULARY), max_length=24, marked=True)
     model = SemanticRoleLabeler(backbone, preprocessor, **{"labels": ["ARG0", "ARG1"], **options})
     model.compile(recipe={"learning_rate": 5e-3})

@@ -12,12 +12,13 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras import BertBackbone, TokenClassifier, WordPieceTokenizer, load_task
+from bert_keras import TokenClassifier, WordPieceTokenizer, load_task
 from bert_keras.errors import BadInput
 from bert_keras.metrics import entity_metrics
 from bert_keras.tasks.tagging import TagSet
 from bert_keras.tokenizers.word_preprocessor import WordPreprocessor
 from bert_keras.tokenizers.words import Words
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 PEOPLE, PLACES = ("ada", "bob", "eve"), ("rome", "paris", "oslo")
 SURNAME, REGION = "lee", "city"
@@ -57,18 +58,7 @@ def draw(count, seed=0):
 
 
 def make(crf=False, max_length=24, seed=0, labels=("PER", "LOC"), **options):
-    keras.utils.set_random_seed(seed)
-    backbone = BertBackbone(
-        vocabulary_size=len(VOCABULARY),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=32,
-        intermediate_dim=64,
-        max_sequence_length=32,
-        initializer_range=0.15,
-        dropout=0.0,
-        attention_dropout=0.0,
-    )
+    backbone = tiny_encoder(VOCABULARY, seed)
     preprocessor = WordPreprocessor(WordPieceTokenizer(VOCABULARY), max_length=max_length)
     model = TokenClassifier(backbone, preprocessor, labels=labels, crf=crf, **options)
     model.compile(recipe={"learning_rate": 5e-3})
