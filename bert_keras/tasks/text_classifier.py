@@ -28,7 +28,8 @@ class TextClassifier(BertTask):
     Args:
         backbone: a `BertBackbone`.
         preprocessor: a `BertPreprocessor`, whose `pair` says whether the model reads pairs.
-        labels: list of label names, their order is that of the ids; empty for regression.
+        labels: list of label names, their order is that of the ids; empty for regression. Where all are written as
+            whole numbers ("1" … "5"), a number in `y` is a name and not an id.
         problem: `"binary"` or `"multiclass"` (softmax, one label each), `"multilabel"` (sigmoid, any number of labels)
             or `"regression"` (one number). None: by the number of labels.
         num_classes: int. Instead of `labels`, when they have no names: "0", "1", …
@@ -186,10 +187,18 @@ class TextClassifier(BertTask):
             if target in self.labels:
                 return self.labels.index(target)
         elif isinstance(target, (bool, int)) or (isinstance(target, float) and target.is_integer()):
-            if 0 <= int(target) < len(self.labels):
+            if str(int(target)) in self.labels:
+                return self.labels.index(str(int(target)))
+            if 0 <= int(target) < len(self.labels) and not self._labels_are_numbers:
                 return int(target)
         known = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
-        raise BadInput(f"{found}; expected one of the labels {known}, or an id from 0 to {len(self.labels) - 1}.")
+        or_id = "" if self._labels_are_numbers else f", or an id from 0 to {len(self.labels) - 1}"
+        raise BadInput(f"{found}; expected one of the labels {known}{or_id}.")
+
+    @property
+    def _labels_are_numbers(self):
+        """Whether labels are written as numbers, as stars are: a number is then the label's name, not its place."""
+        return all(label.removeprefix("-").isdigit() for label in self.labels)
 
     def class_weights(self, targets, class_weight):
         if self.problem not in SINGLE_LABEL:

@@ -165,6 +165,26 @@ class TestPairForms:
             pairs.predict(x)
 
 
+class TestLabelsThatAreNumbers:
+    """Stars: 1 is the first label's name, not the second one's place."""
+
+    @pytest.fixture(scope="class")
+    def stars(self, make_classifier):
+        return make_classifier(labels=["1", "2", "5"], backbone={"num_layers": 1})
+
+    @pytest.mark.parametrize("target", [["1", "2", "5"], [1, 2, 5], [1.0, 2.0, 5.0]])
+    def test_numbers_are_names(self, stars, target):
+        np.testing.assert_array_equal(stars.targets_to_array(target), [0, 1, 2])
+
+    def test_a_number_that_is_no_name_is_refused_though_it_is_a_place(self, stars):
+        with pytest.raises(BadInput, match="y has 0 in row 1; expected one of the labels 1, 2, 5[.]$"):
+            stars.targets_to_array([1, 0])
+
+    def test_class_weights_go_by_name_too(self, stars):
+        weights = stars.class_weights(np.array([0, 1, 2]), {1: 3.0, 5: 2.0})
+        np.testing.assert_array_equal(weights, [3, 1, 2])
+
+
 class TestMultilabelTargets:
     @pytest.fixture(scope="class")
     def model(self, make_classifier):
