@@ -4,14 +4,15 @@ A timing taken now and another ten minutes later compare the machine's mood as m
 contestant is a worker process; the coordinator gives one of them the turn, waits for its answer, then gives the turn to
 the next. Only one works at a time, each counts only its own working time, and both see the same weather.
 
-The coordinator's side is `Worker` and `take_turns`, the worker's side is `Channel`. Messages are JSON objects, one a
-line, over two pipes of their own, so that a worker may print what it likes. Standard library only: a worker runs under
-whatever Python its libraries need.
+The coordinator's side is `Worker` and `take_turns`, the worker's side is `Channel`, and `StopWatch` for a training run
+that stops at every turn. Messages are JSON objects, one a line, over two pipes of their own, so that a worker may print
+what it likes. Standard library only: a worker runs under whatever Python its libraries need.
 """
 
 import json
 import os
 import subprocess
+import time
 
 CHANNEL_VARIABLE = "BENCHMARK_CHANNEL"
 
@@ -88,3 +89,42 @@ class Channel:
     def send(self, **reply):
         """Answer, which hands the turn back."""
         print(json.dumps(reply), file=self._replies, flush=True)
+
+
+class StopWatch:
+    """Working time of one training run that hands the turn over after every `steps_per_turn` batches.
+
+    The run calls `start` when it begins, `step` after every batch and `stop` at its end; the time between handing the
+    turn over and getting it back is not counted. `seconds` is wall time, `cpu_seconds` the processor time of all
+    threads, which other programs on a busy machine disturb less.
+    """
+
+    def __init__(self, channel, steps_per_turn):
+        self._channel = channel
+        self._steps_per_turn = steps_per_turn
+        self.seconds = 0.0
+        self.cpu_seconds = 0.0
+        self.steps = 0
+        self._steps_at_turn = 0
+
+    def start(self):
+        self._started = time.perf_counter(), time.process_time()
+
+    def stop(self):
+        self.seconds += time.perf_counter() - self._started[0]
+        self.cpu_seconds += time.process_time() - self._started[1]
+
+    def report(self):
+        """What a reply says about the run so far."""
+        return {"steps": self.steps, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+
+    def step(self, count=1):
+        """Note `count` batches done; block for the next turn when this one is used up."""
+        self.steps += count
+        if self.steps - self._steps_at_turn < self._steps_per_turn:
+            return
+        self.stop()
+        self._steps_at_turn = self.steps
+        self._channel.send(done=False, **self.report())
+        self._channel.receive()
+        self.start()

@@ -10,25 +10,11 @@ import bert_keras  # noqa: F401, isort: skip - before TensorFlow, whose settings
 import keras
 import numpy as np
 import tensorflow as tf
-from interleave import Channel
-from sst2_turns import StopWatch, read_sst2
+from hand_over import HandOver
+from interleave import Channel, StopWatch
+from sst2_data import read_sst2
 
 from bert_keras.tasks import get_task
-
-
-class HandOver(keras.callbacks.Callback):
-    """Tells the stop watch of every batch; Keras calls it once for `steps_per_execution` of them."""
-
-    def __init__(self, watch):
-        super().__init__()
-        self.watch = watch
-        self.steps_before = 0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.steps_before = self.watch.steps
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.watch.step(self.steps_before + batch + 1 - self.watch.steps)
 
 
 def main():
