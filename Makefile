@@ -4,7 +4,7 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-export lint lock setup peers ovmsclient
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-export lint lock setup peers ovmsclient
 
 demo: setup
 	$(BIN)/bert-keras demo
@@ -23,6 +23,9 @@ test-tfx-1.21:
 
 bench-sst2: setup peers
 	$(BIN)/python benchmarks/bench_sst2.py
+
+bench-tasks: setup peers
+	$(BIN)/python benchmarks/bench_tasks.py
 
 bench-export: setup peers
 	$(BIN)/python benchmarks/bench_export.py

@@ -122,8 +122,8 @@ def recipe_in_words(settings):
     """What both sides do alike: a phrase."""
     return (
         f"batch size {settings['batch_size']}, learning rate {settings['learning_rate']:g} with 10 % warm-up and "
-        f"linear decay, AdamW with weight decay {settings['weight_decay']:g} (not on biases and LayerNorm), gradients clipped "
-        f"to 1, max length {settings['max_length']}"
+        f"linear decay, AdamW with weight decay {settings['weight_decay']:g} (not on biases and LayerNorm), gradients "
+        f"clipped to 1, max length {settings['max_length']}"
     )
 
 

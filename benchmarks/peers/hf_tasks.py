@@ -1,7 +1,7 @@
 """The peer of bench_tasks: HF transformers on PyTorch, fine-tuned by the loop of `hf_loop.py`.
 
-Runs under the peers' Python (torch, transformers, numpy), driven by `bench_tasks.py`. A module for each kind of data says
-how its rows become features, batches, and predictions again.
+Runs under the peers' Python (torch, transformers, numpy), driven by `bench_tasks.py`. A class for each kind of data
+says how its rows become features, batches, and predictions again.
 """
 
 import json
@@ -35,21 +35,18 @@ def main():
         task = KINDS[options["kind"]](rows["train"], tokenizer, options)
         watch = StopWatch(channel, options["steps_per_turn"])
         watch.start()
-        features = task.features(rows["train"], to_learn=True)
-        lengths = lengths_of(features)
-        loss = fine_tune(
-            task.model, lengths, lambda of: task.batch([features[i] for i in of]), options, request["seed"], watch
-        )
+        loss = fine_tune_on(task, rows["train"], options, request["seed"], watch)
         watch.stop()
-        predictions = predict(task, rows["dev"])
-        channel.send(
-            done=True,
-            loss=loss,
-            tokens=int(lengths.sum()),
-            predictions=predictions,
-            rows=len(lengths),
-            **watch.report(),
-        )
+        channel.send(done=True, loss=loss, predictions=predict(task, rows["dev"]), **watch.report())
+
+
+def fine_tune_on(task, rows, options, seed, watch):
+    features = task.features(rows, to_learn=True)
+
+    def batch_of(chosen):
+        return task.batch([features[row] for row in chosen])
+
+    return fine_tune(task.model, lengths_of(features), batch_of, options, seed, watch)
 
 
 def lengths_of(features):
