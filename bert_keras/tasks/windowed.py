@@ -49,15 +49,20 @@ class WindowedTask(BertTask):
 
     def encode(self, given):
         """The preprocessor's `encode`, traced once."""
-        encode = self._traced("encode", lambda features: self.preprocessor.encode(features))
-        return encode(given.tensors())
+        return self._traced("encode", lambda features: self.preprocessor.encode(features), given.tensors())
 
-    def _traced(self, name, function):
-        """The function as a graph, made anew when a setting has changed: a trace holds settings as constants."""
-        settings = repr(self.get_config())
-        if self._traces.get(name, (None, None))[0] != settings:
-            self._traces = {**self._traces, name: (settings, tf.function(function, reduce_retracing=True))}
-        return self._traces[name][1]
+    def _traced(self, name, function, *arguments):
+        """What the function gives as a graph, made anew when a setting has changed: a trace holds them as constants.
+
+        One trace does for any number of rows, and for rows of any length. Nothing here branches on tensors: AutoGraph
+        would only slow the tracing, most of all by its look at every turn of a loop over the vocabulary.
+        """
+        specs, settings = tf.nest.map_structure(_spec_of_any_size, arguments), repr(self.get_config())
+        key = (name, repr(specs))
+        if self._traces.get(key, (None, None))[0] != settings:
+            traced = tf.function(function, input_signature=specs, autograph=False)
+            self._traces = {**self._traces, key: (settings, traced)}
+        return self._traces[key][1](*arguments)
 
     def served_answers(self, features, model):
         encoded = self.preprocessor.encode(features)
@@ -77,7 +82,7 @@ class WindowedTask(BertTask):
         encoded = self.encode(given)
         rows = TokenizedRows.from_ragged(encoded.windows.token_ids, encoded.windows.segment_ids)
         outputs = keras.tree.map_structure(tf.constant, self.outputs_of(rows, batch_size))
-        return self._traced("serve", lambda *given: self.serving_outputs(*given))(outputs, encoded)
+        return self._traced("serve", lambda *given: self.serving_outputs(*given), outputs, encoded)
 
     def predict(self, x=None, batch_size=None, **kwargs):
         """The answers, as `answers` gives them: windows and pieces are of no use to anyone outside.
@@ -91,6 +96,15 @@ class WindowedTask(BertTask):
         if unknown:
             raise ValueError(f"predict takes x and batch_size, not {', '.join(sorted(unknown))}.")
         return self.answers(x, batch_size or 64)
+
+
+def _spec_of_any_size(tensor):
+    """The type of a tensor of which no size is fixed but the last one's, where it is not the only one."""
+    spec = tf.type_spec_from_value(tensor)
+    if isinstance(spec, tf.RaggedTensorSpec):
+        return tf.RaggedTensorSpec([None] * len(spec.shape), spec.dtype, spec.ragged_rank, spec.row_splits_dtype)
+    *sizes, last = spec.shape
+    return tf.TensorSpec([None] * len(sizes) + [last if sizes else None], spec.dtype)
 
 
 def joined_rows(parts):
