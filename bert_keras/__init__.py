@@ -23,6 +23,7 @@ _WHERE = {
     "QuestionPreprocessor": "bert_keras.tokenizers",
     "WordPreprocessor": "bert_keras.tokenizers",
     "IntentSlotClassifier": "bert_keras.tasks.intent_slot_classifier",
+    "MultiTask": "bert_keras.tasks.multi_task",
     "QuestionAnswerer": "bert_keras.tasks.question_answerer",
     "SemanticRoleLabeler": "bert_keras.tasks.semantic_role_labeler",
     "TextClassifier": "bert_keras.tasks.text_classifier",

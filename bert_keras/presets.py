@@ -17,6 +17,8 @@ from bert_keras.errors import BadInput, nearest
 
 # KerasHub's names of the files that a task has beside its encoder.
 TASK_FILE, TASK_WEIGHTS_FILE = "task.json", "task.weights.h5"
+# Where several tasks over one encoder have the weights of their heads, a file each.
+HEADS_FOLDER = "heads"
 OURS, KERAS_HUB, HUGGING_FACE, RANDOM_START = "ours", "keras_hub", "hugging_face", "random_start"
 
 
@@ -155,7 +157,7 @@ def saved_task_name(found):
     """
     if found.kind != OURS or not os.path.exists(os.path.join(found.path, TASK_FILE)):
         return None
-    if not os.path.exists(os.path.join(found.path, TASK_WEIGHTS_FILE)):
+    if not any(os.path.exists(os.path.join(found.path, name)) for name in (TASK_WEIGHTS_FILE, HEADS_FOLDER)):
         raise BadInput(f"The preset {found.path} is broken: it has {TASK_FILE}, no {TASK_WEIGHTS_FILE}; copy it again.")
     return str(read_json(found.path, TASK_FILE).get("registered_name", "")).split(">")[-1]
 

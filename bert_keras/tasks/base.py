@@ -238,7 +238,20 @@ class BertTask(TrainableTask):
     def _with_new_head(cls, preset, load_weights, vocabulary, max_length, dtype, seed, kwargs):
         keras.utils.set_random_seed(seed)
         backbone = presets.load_backbone(preset, load_weights, dtype=dtype)
-        tokenizer = presets.load_tokenizer(preset, vocabulary)
+        return cls.with_new_head(backbone, presets.load_tokenizer(preset, vocabulary), max_length, **kwargs)
+
+    @classmethod
+    def with_new_head(cls, backbone, tokenizer, max_length=None, **kwargs):
+        """A task with a fresh head over an encoder that is there already.
+
+        Args:
+            backbone: a `BertBackbone`; it is shared, not copied.
+            tokenizer: the `WordPieceTokenizer` that belongs to it.
+            max_length, **kwargs: as for `from_preset`.
+
+        Raises:
+            BadInput: the vocabulary or `max_length` is too large for the encoder.
+        """
         if max_length is None:
             max_length = min(cls.default_max_length, backbone.config.max_sequence_length)
         cls._check_fit(backbone, tokenizer, max_length)
@@ -268,20 +281,20 @@ class BertTask(TrainableTask):
 
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """Writes the task to a preset directory, which appears whole or, on failure, stays as it was."""
-        optimizer = self.optimizer
         with replaced_directory(preset_dir) as new:
-            # Keras would write the optimizer's state beside the head: twice the encoder's size, and of no use to anyone
-            # who loads the preset.
-            self.optimizer = None
-            try:
-                super().save_to_preset(new, max_shard_size=max_shard_size)
-            finally:
-                self.optimizer = optimizer
+            super().save_to_preset(new, max_shard_size=max_shard_size)
 
     def save_task_weights(self, filepath):
         """Writes the weights that are not the encoder's to a `.weights.h5` file."""
-        # KerasHub hands Keras the layers' ids where it expects the layers: nothing would be left out.
-        keras.saving.save_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
+        optimizer = self.optimizer
+        # Keras would write the optimizer's state beside the head: twice the encoder's size, and of no use to anyone who
+        # loads the preset.
+        self.optimizer = None
+        try:
+            # KerasHub hands Keras the layers' ids where it expects the layers: nothing would be left out.
+            keras.saving.save_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
+        finally:
+            self.optimizer = optimizer
 
     def load_task_weights(self, filepath):
         """Reads what `save_task_weights` wrote."""

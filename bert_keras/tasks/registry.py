@@ -13,6 +13,10 @@ _TASKS = {
 }
 
 
+# Not a task by itself: several of the above over one encoder.
+_SEVERAL = "bert_keras.tasks.multi_task:MultiTask"
+
+
 def task_names():
     """The names of all tasks, in the order in which they were added."""
     return tuple(_TASKS)
@@ -22,12 +26,11 @@ def get_task(name):
     """The task class of a name. Raises `BadInput` with the nearest known name."""
     if name not in _TASKS:
         raise BadInput(f"There is no task {name!r}{nearest(name, _TASKS)}; expected one of {', '.join(_TASKS)}.")
-    module, attribute = _TASKS[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return _import(_TASKS[name])
 
 
 def load_task(preset, **kwargs):
-    """A trained task from its preset directory, of whatever task class was saved there.
+    """A trained task from its preset directory, of whatever task class was saved there; or a `MultiTask`.
 
     Args:
         preset: a directory that `save_to_preset` of a task wrote.
@@ -42,7 +45,12 @@ def load_task(preset, **kwargs):
     registered = presets.saved_task_name(found)
     if registered is None:
         raise BadInput(f"{preset} holds an encoder without a task; expected a directory that fine-tuning wrote.")
-    for name in task_names():
-        if get_task(name).__name__ == registered:
-            return get_task(name).from_preset(preset, **kwargs)
+    for place in (*_TASKS.values(), _SEVERAL):
+        if place.split(":")[1] == registered:
+            return _import(place).from_preset(preset, **kwargs)
     raise BadInput(f"{preset} holds a {registered}, which is none of the tasks known here: {', '.join(task_names())}.")
+
+
+def _import(place):
+    module, attribute = place.split(":")
+    return getattr(importlib.import_module(module), attribute)

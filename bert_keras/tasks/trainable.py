@@ -1,5 +1,6 @@
 """Training and prediction on raw text: what Keras' `fit`, `evaluate` and `predict` do for every task."""
 
+import contextlib
 import dataclasses
 import warnings
 
@@ -11,7 +12,7 @@ import tensorflow as tf
 from bert_keras.errors import BadInput
 from bert_keras.tasks.inputs import collect
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
-from bert_keras.training.distribution import with_shown_value
+from bert_keras.training.distribution import with_gradient_scale, with_shown_value
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
@@ -21,6 +22,8 @@ class TrainableTask(keras_nlp.models.Task):
     A subclass gives `serving_inputs`, `targets_to_array`, `example_losses` and `default_metrics`.
     """
 
+    # How much the gradient of this task's loss counts beside those of others, while several train in turns.
+    loss_weight = 1.0
     _batch_spec = None
     _inference = None
 
@@ -79,6 +82,9 @@ class TrainableTask(keras_nlp.models.Task):
         """
         if not self._own_loss:
             return super().compute_loss(x, y, y_pred, sample_weight, training=training)
+        return with_gradient_scale(self._mean_loss(y, y_pred, sample_weight), self.loss_weight)
+
+    def _mean_loss(self, y, y_pred, sample_weight):
         losses = tf.cast(self.example_losses(y, y_pred), tf.float32)
         if sample_weight is not None and sample_weight.shape.rank == 2:
             of_loss, of_rows = tf.unstack(sample_weight, num=2, axis=1)
@@ -129,22 +135,18 @@ class TrainableTask(keras_nlp.models.Task):
         for name in ("steps_per_epoch", "validation_steps", "validation_batch_size"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} is not supported: every epoch goes over all rows; leave it out.")
-        rows, found_batch_size = self._rows(x, y, sample_weight, class_weight)
-        _check_targets(rows)
+        rows, found_batch_size = self.learnable_rows(x, y, sample_weight, class_weight)
         batch_size = batch_size or found_batch_size or 32
         validation = None
         if validation_split and validation_data is None:
             rows, validation = rows.split(validation_split)
         elif validation_data is not None:
-            validation, _ = self._rows(*_unpack(validation_data))
-            _check_targets(validation)
+            validation, _ = self.learnable_rows(*unpack(validation_data))
         steps = number_of_batches(rows, batch_size)
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
         self._seed_dropout(seed)
-        with warnings.catch_warnings():
-            # A head that reads every token leaves the pooler alone, which is as it should be.
-            warnings.filterwarnings("ignore", message=r"Gradients do not exist for variables \['pooler/")
+        with pooler_may_rest():
             return super().fit(
                 self._batches(rows, batch_size, seed, shuffle),
                 epochs=epochs,
@@ -157,8 +159,7 @@ class TrainableTask(keras_nlp.models.Task):
         """Loss and Keras metrics on raw text; inputs as in `fit`."""
         if isinstance(x, tf.data.Dataset) and _is_tokenized(x):
             return super().evaluate(x, **kwargs)
-        rows, found_batch_size = self._rows(x, y, sample_weight)
-        _check_targets(rows)
+        rows, found_batch_size = self.learnable_rows(x, y, sample_weight)
         return super().evaluate(self._batches(rows, batch_size or found_batch_size or 32, shuffle=False), **kwargs)
 
     def predict(self, x=None, batch_size=None, **kwargs):
@@ -175,6 +176,45 @@ class TrainableTask(keras_nlp.models.Task):
         if isinstance(x, dict) and "token_ids" in x:
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
         return super().preprocess_samples(x, y, sample_weight)
+
+    @contextlib.contextmanager
+    def turns(self, rows, batch_size, seed, optimizer, loss_weight=1.0):
+        """Training in turns with other tasks over the same encoder.
+
+        Args:
+            rows: `TokenizedRows` with targets. When all have been seen, the next turn begins a new pass.
+            batch_size, seed: as in `fit`, which sees the same batches in the same order.
+            optimizer: a Keras optimizer, built on the variables of all the tasks.
+            loss_weight: float. Scales the gradient; the loss that is shown stays.
+
+        Yields:
+            A function that makes one step and returns loss and metrics since `reset_metrics`, a dict of tensors.
+        """
+        arguments = self._compile_arguments
+        self._compile_arguments = {**arguments, "optimizer": optimizer, "steps_per_execution": 1}
+        self.loss_weight = loss_weight
+        try:
+            self._compile_for(total_steps=1, tokens_per_batch=None)
+            self._seed_dropout(seed)
+            batches = self._batches(rows, batch_size, seed).repeat()
+            self._maybe_symbolic_build(iterator=batches)
+            self.make_train_function()
+            iterator = iter(self.distribute_strategy.experimental_distribute_dataset(batches))
+            yield lambda: self.train_function(iterator)
+        finally:
+            self._compile_arguments, self.loss_weight = arguments, 1.0
+            self._compile_for(total_steps=1, tokens_per_batch=None)
+
+    def learnable_rows(self, x, y=None, sample_weight=None, class_weight=None):
+        """What `fit` takes as `TokenizedRows` with targets, and the batch size of a dataset that has one, else None.
+
+        Raises:
+            BadInput, ValueError: the data do not fit the task, or there are no targets.
+        """
+        rows, batch_size = self._rows(x, y, sample_weight, class_weight)
+        if rows.targets is None:
+            raise BadInput("There are no targets to learn from or to compare with; pass y, or a dataset of (x, y).")
+        return rows, batch_size
 
     def _rows(self, x, y=None, sample_weight=None, class_weight=None):
         """Anything that `fit` takes as `TokenizedRows`, and the batch size of a dataset that has one."""
@@ -257,12 +297,16 @@ def _is_per_token(symbol):
     return len(symbol.shape) > 1 and symbol.shape[1] is None
 
 
-def _check_targets(rows):
-    if rows.targets is None:
-        raise BadInput("There are no targets to learn from or to compare with; pass y, or a dataset of (x, y).")
+@contextlib.contextmanager
+def pooler_may_rest():
+    """Keeps Keras quiet about a head that reads every token and leaves the pooler alone, which is as it should be."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Gradients do not exist for variables \['pooler/")
+        yield
 
 
-def _unpack(data):
+def unpack(data):
+    """Data of one kind with its targets as the arguments of `fit`: a tuple stays, all else stands alone."""
     if isinstance(data, (tf.data.Dataset, TokenizedRows)):
         return (data,)
     return data

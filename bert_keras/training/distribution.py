@@ -52,6 +52,11 @@ def with_shown_value(loss, share_of_rows):
     return loss + tf.stop_gradient(shown - loss)
 
 
+def with_gradient_scale(loss, scale):
+    """A loss whose gradient is `scale` times as large; its value stays, which is what Keras shows."""
+    return loss if scale == 1.0 else scale * loss + tf.stop_gradient(loss - scale * loss)
+
+
 @functools.cache
 def _mirrored(devices):
     # One for the whole process: TensorFlow numbers the reductions of every MirroredStrategy from the same start, and a

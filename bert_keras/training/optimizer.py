@@ -59,12 +59,16 @@ class AdamW(keras.optimizers.AdamW):
 
     def _update_all(self, strategy, grads, variables, rates):
         for variable, grad in zip(variables, grads):
-            index = self._get_variable_index(variable)
-            slots = self._momentums[index].value, self._velocities[index].value
-            decay = self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0
-            strategy.extended.update(
-                variable.value, self._update_one, args=(*slots, grad, *rates), kwargs={"decay": decay}, group=False
-            )
+            kwargs = {"decay": self._decay_of(variable)}
+            args = (*self._slots_of(variable), grad, *rates)
+            strategy.extended.update(variable.value, self._update_one, args=args, kwargs=kwargs, group=False)
+
+    def _slots_of(self, variable):
+        index = self._get_variable_index(variable)
+        return self._momentums[index].value, self._velocities[index].value
+
+    def _decay_of(self, variable):
+        return self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0
 
     def _update_one(self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, decay):
         if decay:
@@ -84,6 +88,33 @@ class AdamW(keras.optimizers.AdamW):
             epsilon=self.epsilon,
             grad=tf.cast(grad, variable.dtype),
         )
+
+
+@keras.saving.register_keras_serializable(package="bert_keras", name="SharedAdamW")
+class SharedAdamW(AdamW):
+    """AdamW for models that share weights and take turns: a step updates the weights of one of them alone.
+
+    Adam's moments start at zero and are corrected for that by the number of updates. Here every variable counts its own:
+    by the number of all steps, the first updates of a head whose turn comes late would be up to three times too large.
+    The learning rate follows all steps. Where all variables are updated in every step, it is `AdamW`.
+
+    Build it on the variables of all models. What is not among the variables of a step stays as it is, moments included.
+    """
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._updates = [self.add_variable((), dtype="float32", name="updates") for _ in variables]
+
+    def _slots_of(self, variable):
+        return (*super()._slots_of(variable), self._updates[self._get_variable_index(variable)].value)
+
+    def _update_one(self, variable, momentum, velocity, updates, grad, learning_rate, _beta_1, _beta_2, decay):
+        updates.assign_add(1.0)
+        count = updates.read_value()
+        powers = tf.pow(self.beta_1, count), tf.pow(self.beta_2, count)
+        super()._update_one(variable, momentum, velocity, grad, learning_rate, *powers, decay=decay)
 
 
 def clip_by_global_norm(grads, limit):

@@ -32,13 +32,14 @@ class Recipe:
         if self.warmup > 1:
             raise BadInput(f"warmup is {self.warmup}; expected a share of all steps, from 0 to 1.")
 
-    def optimizer(self, total_steps):
-        """A fresh optimizer for a run of `total_steps` steps."""
-        from bert_keras.training.optimizer import AdamW
+    def optimizer(self, total_steps, shared=False):
+        """A fresh optimizer for a run of `total_steps` steps; `shared` for models that take turns over shared weights."""
+        from bert_keras.training.optimizer import AdamW, SharedAdamW
         from bert_keras.training.schedule import WarmupLinearDecay
 
         schedule = WarmupLinearDecay(self.learning_rate, total_steps, int(self.warmup * total_steps))
-        return AdamW(schedule, weight_decay=self.weight_decay, global_clipnorm=self.clip or None)
+        optimizer = SharedAdamW if shared else AdamW
+        return optimizer(schedule, weight_decay=self.weight_decay, global_clipnorm=self.clip or None)
 
 
 def steps_per_execution(backbone_config, tokens_per_batch):
