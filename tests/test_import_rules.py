@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A part of the library imports from its own line and the lines above it, never from below.
 LEVELS = [
-    ("errors", "files", "characters", "config", "layers", "metrics"),
+    ("errors", "files", "characters", "config", "yaml_config", "layers", "metrics"),
     ("backbone", "tokenizers", "checkpoints", "presets"),
     ("data", "training", "export"),
     ("tasks",),

@@ -6,7 +6,7 @@ import click
 
 from bert_keras.cli import contract, output
 from bert_keras.cli.progress import working
-from bert_keras.cli.quiet import load_task
+from bert_keras.cli.quiet import load_model
 from bert_keras.errors import BadInput
 
 
@@ -15,7 +15,10 @@ from bert_keras.errors import BadInput
 @click.option("--out", required=True, metavar="PATH", help="The model's base path; the version goes under it.")
 @click.option("--version", type=click.IntRange(1), help="The version's number. Without this: one above the highest.")
 def export(directory, out, version):
-    """Write the fine-tuned model in DIR as PATH/VERSION, a SavedModel that takes text and gives named answers."""
+    """Write the fine-tuned model in DIR as PATH/VERSION, a SavedModel that takes text and gives named answers.
+
+    Of several tasks trained together each has a signature of its name; the first one's is serving_default too.
+    """
     base = Path(out)
     version = version or next_version(base)
     if (base / str(version)).exists():
@@ -24,9 +27,9 @@ def export(directory, out, version):
             f"expected a free number: --version {next_version(base)}"
         )
     with output.new_directory(base / str(version), replace_ours=False) as temporary:
-        task = load_task(directory)
+        model = load_model(directory)
         with working("exporting"):
-            task.export(str(temporary / "saved_model"))
+            model.export(str(temporary / "saved_model"))
         output.move_up(temporary / "saved_model")
     click.echo(str(base / str(version)))
 

@@ -60,6 +60,10 @@ def reading(
     return {name: value for name, value in values.items() if value is not None}
 
 
+task_option = click.option(
+    "--task", "task_name", metavar="NAME", help="Which task, where DIR holds several that were trained together."
+)
+
 READING_VALUES = ("columns", "no_header", "quoted", "skip_bad_rows")
 
 

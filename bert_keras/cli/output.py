@@ -93,6 +93,21 @@ def print_metrics(metrics: Mapping[str, float], title: str) -> None:
     console.print(table)
 
 
+def print_metrics_of_tasks(metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """The closing table of several tasks, on stdout: dict of task to dict of metric to value."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    table.add_column("task")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    for task, of_task in metrics.items():
+        for number, (name, value) in enumerate(of_task.items()):
+            table.add_row("" if number else task, name, f"{value:.4f}", end_section=number == len(of_task) - 1)
+    Console().print(table)
+
+
 def _check_replaceable(path, target: Path, replace_ours: bool) -> None:
     try:
         if not os.path.lexists(target):

@@ -21,11 +21,12 @@ CHUNK = 1024
 @click.command(cls=contract.Command, short_help="Answers as JSON lines, for texts or a file.")
 @click.argument("directory", metavar="DIR")
 @click.argument("texts", metavar="[TEXT… | FILE]", nargs=-1)
+@options.task_option
 @click.option("--pair", "pairs", metavar="TEXT", multiple=True, help="The second text of the pair; one for each TEXT.")
 @click.option("--data", metavar="FILE", help="Read the texts from a CSV, TSV, JSON Lines or .txt file.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True, help="Rows at a time.")
 @click.option("--out", metavar="FILE", help="Write the JSON lines here instead of to the terminal.")
-def predict(directory, texts, pairs, data, batch_size, out, **how):
+def predict(directory, texts, task_name, pairs, data, batch_size, out, **how):
     """Print one JSON line per text: the answer of the fine-tuned model in DIR.
 
     A single argument that names a data file is read as one. Answers for a file carry the row they belong to.
@@ -39,7 +40,7 @@ def predict(directory, texts, pairs, data, batch_size, out, **how):
     if not data:
         options.check_texts(texts, pairs)
     with output.new_file(out) as file:
-        task = load_task(directory)
+        task = load_task(directory, task_name)
         if data:
             records = task.read_file(data, require_target=False, **reading)
             options.echo_skipped(records)

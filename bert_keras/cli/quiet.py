@@ -12,10 +12,28 @@ import click
 
 from bert_keras.cli.contract import is_debug
 from bert_keras.cli.progress import working
+from bert_keras.errors import BadInput
 
 
-def load_task(directory: str):
-    """The fine-tuned task in a directory."""
+def load_task(directory: str, name: str | None = None):
+    """The one task in a directory; of several trained together that of a name, as --task gives it.
+
+    Raises:
+        BadInput: there is no such task, or several and none is named.
+    """
+    found = load_model(directory)
+    several = getattr(found, "tasks", None)
+    if several is None:
+        if name is not None:
+            raise BadInput(f"{directory} holds one task alone; expected no --task {name}")
+        return found
+    if name is None:
+        raise BadInput(f"{directory} holds the tasks {', '.join(several)}; choose one with --task NAME")
+    return found[name]
+
+
+def load_model(directory: str):
+    """What fine-tuning wrote to a directory: a task, or several over one encoder."""
     with starting_tensorflow():
         from bert_keras.tasks import get_task, load_task, task_names
 

@@ -9,7 +9,7 @@ import click
 from bert_keras.cli import contract, output
 from bert_keras.cli.options import check_texts
 from bert_keras.cli.progress import working
-from bert_keras.cli.quiet import load_task
+from bert_keras.cli.quiet import load_model
 from bert_keras.errors import BadInput, WorkFailed
 
 _PORT = click.IntRange(0, 65535)
@@ -45,9 +45,10 @@ def serve(path, name, port, rest_port, host, binary):
 @click.argument("texts", metavar="TEXT…", nargs=-1, required=True)
 @click.option("--pair", "pairs", metavar="TEXT", multiple=True, help="The second text of the pair; one for each TEXT.")
 @click.option("--second", metavar="NAME", help="The model's input that takes --pair, where its name does not say so.")
+@click.option("--signature", metavar="NAME", help="The signature to ask: of several tasks the task's name.")
 @click.option("--version", type=click.IntRange(1), help="The model's version. Without this: the newest.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=30, show_default=True, help="Seconds.")
-def query(target, model, texts, pairs, second, version, timeout):
+def query(target, model, texts, pairs, second, signature, version, timeout):
     """Send texts to MODEL at a server's gRPC port and print one JSON line per text."""
     if ":" not in target:
         raise BadInput(f"{target}: expected HOST:PORT, for example localhost:8500")
@@ -58,7 +59,14 @@ def query(target, model, texts, pairs, second, version, timeout):
         raise BadInput(f"the client is not installed ({error}): pip install 'bert-keras[serving]'") from error
     try:
         answers = client.query(
-            target, model, list(texts), list(pairs) or None, second=second, version=version, timeout=timeout
+            target,
+            model,
+            list(texts),
+            list(pairs) or None,
+            second=second,
+            signature=signature,
+            version=version,
+            timeout=timeout,
         )
     except (client.InvalidInput, client.ModelNotFound, client.SignatureNotFound) as error:
         raise BadInput(str(error)) from error
@@ -74,6 +82,6 @@ def _exported(directory: Path) -> Path:
     if not (base / "1").exists():
         with output.new_directory(base / "1", replace_ours=False) as temporary:
             with working(f"exporting {directory}"):
-                load_task(str(directory)).export(os.fspath(temporary / "saved_model"))
+                load_model(str(directory)).export(os.fspath(temporary / "saved_model"))
             output.move_up(temporary / "saved_model")
     return base

@@ -28,19 +28,20 @@ class FastEncoder(tf.Module):
         backbone: a built `BertBackbone`. Its weights are copied, in float32.
         wanted: names of the outputs, of `sequence_output` and `pooled_output`.
         freeze: bool. Weights as constants instead of variables.
+        held: a `HeldWeights` to take the weights from instead: encoders of one backbone then share them.
     """
 
-    def __init__(self, backbone, wanted=(SEQUENCE, POOLED), freeze=True):
+    def __init__(self, backbone, wanted=(SEQUENCE, POOLED), freeze=True, held=None):
         super().__init__(name="encoder")
         self.wanted = tuple(wanted)
         self.config = backbone.config
-        hold = tf.constant if freeze else _variable
+        hold = held or HeldWeights(freeze)
         embeddings = backbone.embeddings
         # Tables gain nothing from being constants, but a single variable makes every call on the way stateful, and
         # within stateful calls Grappler fuses nothing.
-        self.token_table = hold(_array(embeddings.token_table))
-        self.segment_table = hold(_array(embeddings.segment_table))
-        self.position_table = hold(_array(embeddings.position_table))
+        self.token_table = hold(embeddings.token_table)
+        self.segment_table = hold(embeddings.segment_table)
+        self.position_table = hold(embeddings.position_table)
         self.embeddings_norm = _norm(embeddings.layer_norm, hold)
         self.blocks = [_held_block(block, hold) for block in backbone.blocks[:-1]]
         self.last_block = _held_block(backbone.blocks[-1], hold, query_apart=SEQUENCE not in self.wanted)
@@ -130,6 +131,26 @@ class FastEncoder(tf.Module):
         return self.config.num_heads, self.config.hidden_dim // self.config.num_heads
 
 
+class HeldWeights:
+    """Weights as float32 constants, or as variables; what is asked for twice is held once.
+
+    Args:
+        freeze: bool. Constants.
+    """
+
+    def __init__(self, freeze=True):
+        self._hold = tf.constant if freeze else lambda array: tf.Variable(array, trainable=False)
+        self._held = {}
+
+    def __call__(self, weight, start=0, stop=None):
+        """The weight, or the columns from `start` to `stop` of it."""
+        key = weight.path, id(weight), start, stop
+        if key not in self._held:
+            array = np.asarray(keras.ops.convert_to_numpy(weight), "float32")
+            self._held[key] = self._hold(array[..., start:stop])
+        return self._held[key]
+
+
 class _Rows(typing.NamedTuple):
     """What all blocks need to know of a batch: two int32 scalars, and the bias of scores `[batch, 1, 1, length]`."""
 
@@ -162,26 +183,18 @@ def _held_block(block, hold, query_apart=False):
     }
     if not query_apart:
         return {"qkv": _linear(attention.qkv, hold), **held}
-    kernel, bias = _array(attention.qkv.kernel), _array(attention.qkv.bias)
+    kernel, bias = attention.qkv.kernel, attention.qkv.bias
     dim = kernel.shape[0]
     return {
-        "query": (hold(kernel[:, :dim]), hold(bias[:dim])),
-        "key_value": (hold(kernel[:, dim:]), hold(bias[dim:])),
+        "query": (hold(kernel, 0, dim), hold(bias, 0, dim)),
+        "key_value": (hold(kernel, dim), hold(bias, dim)),
         **held,
     }
 
 
 def _linear(layer, hold):
-    return hold(_array(layer.kernel)), hold(_array(layer.bias))
+    return hold(layer.kernel), hold(layer.bias)
 
 
 def _norm(layer, hold):
-    return hold(_array(layer.gamma)), hold(_array(layer.beta))
-
-
-def _array(weight):
-    return np.asarray(keras.ops.convert_to_numpy(weight), "float32")
-
-
-def _variable(array):
-    return tf.Variable(array, trainable=False)
+    return hold(layer.gamma), hold(layer.beta)

@@ -20,16 +20,17 @@ class ServingModel(tf.Module):
     Args:
         task: a `BertTask`.
         freeze: bool. Weights as constants instead of variables.
+        held: the `HeldWeights` of other tasks' models over the same encoder, to share it with them.
     """
 
-    def __init__(self, task, freeze=True):
+    def __init__(self, task, freeze=True, held=None):
         super().__init__(name="serving_model")
         self._task = _Untracked(task)
         self.encoder, self._head, head_weights = None, None, task.variables
         parts = _parts(task)
         if parts is not None:
             wanted, self._head = parts
-            self.encoder = FastEncoder(task.backbone, wanted, freeze)
+            self.encoder = FastEncoder(task.backbone, wanted, freeze, held)
             inside = {id(variable) for variable in task.backbone.variables}
             head_weights = [variable for variable in task.variables if id(variable) not in inside]
         # What belongs to training and to dropout is not part of the function.

@@ -6,8 +6,9 @@ import warnings
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from bert_keras.export.encoder import HeldWeights
 from bert_keras.export.model import ServingModel
-from bert_keras.export.signatures import build_signatures
+from bert_keras.export.signatures import DEFAULT, build_signatures, join_signatures
 from bert_keras.export.warmup import write_warmup_requests
 from bert_keras.files import replaced_directory
 
@@ -63,17 +64,55 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False
     """
     if task.preprocessor is None:
         raise ValueError("This task has no preprocessor, so no text can reach the model; give it one, then export.")
-    model = ServingModel(task, freeze=freeze and _can_freeze(task))
-    signatures = build_signatures(task, model, targets)
-    with replaced_directory(path) as new:
-        tf.saved_model.save(model, new, signatures={name: made.function for name, made in signatures.items()})
-        _set_methods(new, {name: made.method for name, made in signatures.items() if made.method})
-        write_warmup_requests(task, new, warmup_texts)
+    model = ServingModel(task, freeze=freeze and _can_freeze(task.count_params()))
+    _write(path, model, build_signatures(task, model, targets), {DEFAULT: task}, {DEFAULT: warmup_texts})
     return os.fspath(path)
 
 
-def _can_freeze(task):
-    needed = 4 * task.count_params()
+def export_multi_task(tasks, path, freeze=True, warmup_texts=None):
+    """Writes several tasks over one encoder as one SavedModel, which holds the encoder once.
+
+    | signature | what it is |
+    |---|---|
+    | `NAME` | `serving_default` of the task of that name, see `export_saved_model`: its texts in, its answers out |
+    | `NAME_tokens`, `NAME_examples`, `NAME_classify`, `NAME_regress` | the task's further signatures |
+    | `serving_default` | the first task's |
+
+    Args:
+        tasks: dict of name to `BertTask`, all over the same backbone.
+        path: as for `export_saved_model`.
+        freeze: bool. As for `export_saved_model`. On a server each signature in use has its own copy of frozen weights;
+            with False all use the same.
+        warmup_texts: dict of task name to the texts to warm its signature with; see `export_saved_model`.
+
+    Returns:
+        The path.
+
+    Raises:
+        BadInput: the directory cannot be written.
+    """
+    backbone = next(iter(tasks.values())).backbone
+    freeze = freeze and _can_freeze(backbone.count_params())
+    held = HeldWeights(freeze)
+    module = tf.Module(name="multi_task")
+    # By number: names of tasks need not be names of attributes.
+    module.models = [ServingModel(task, freeze, held) for task in tasks.values()]
+    made = {name: build_signatures(task, model) for (name, task), model in zip(tasks.items(), module.models)}
+    warmed = {DEFAULT: next(iter(tasks.values())), **tasks}
+    texts = {DEFAULT: (warmup_texts or {}).get(next(iter(tasks))), **(warmup_texts or {})}
+    _write(path, module, join_signatures(made), warmed, texts)
+    return os.fspath(path)
+
+
+def _write(path, module, signatures, warmed, warmup_texts):
+    with replaced_directory(path) as new:
+        tf.saved_model.save(module, new, signatures={name: made.function for name, made in signatures.items()})
+        _set_methods(new, {name: made.method for name, made in signatures.items() if made.method})
+        write_warmup_requests(warmed, new, warmup_texts)
+
+
+def _can_freeze(parameters):
+    needed = 4 * parameters
     if needed <= LARGEST_FROZEN_BYTES:
         return True
     warnings.warn(

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from bert_keras.export.model import TOKEN_INPUTS
 
+DEFAULT = "serving_default"
 CLASSIFY_METHOD = "tensorflow/serving/classify"
 REGRESS_METHOD = "tensorflow/serving/regress"
 
@@ -46,11 +47,11 @@ def build_signatures(task, model, targets=False):
         return task.inputs_of_examples(tf.io.parse_example(serialized, task.example_inputs))
 
     signatures = {
-        "serving_default": Signature(_traced(lambda **texts: answers(texts), text)),
+        DEFAULT: Signature(_traced(lambda **texts: answers(texts), text)),
         "tokens": Signature(_traced(lambda **inputs: tokens_answers(inputs), tokens)),
         "examples": Signature(_traced(lambda examples: answers(parse(examples)), [_strings("examples")])),
     }
-    given = signatures["serving_default"].function.structured_outputs
+    given = signatures[DEFAULT].function.structured_outputs
     if "scores" in given:
         classify = _traced(lambda inputs: _of(answers(parse(inputs)), "classes", "scores"), [_strings("inputs")])
         signatures["classify"] = Signature(classify, CLASSIFY_METHOD)
@@ -60,6 +61,22 @@ def build_signatures(task, model, targets=False):
     if targets:
         signatures["targets"] = Signature(_traced(lambda examples: _targets(task, examples), [_strings("examples")]))
     return signatures
+
+
+def join_signatures(by_task):
+    """The signatures of several tasks for one SavedModel.
+
+    Args:
+        by_task: dict of task name to what `build_signatures` gave.
+
+    Returns:
+        Dict of name to `Signature`: `NAME` for a task's `serving_default`, `NAME_tokens` for its `tokens` and so on for
+        the others; and `serving_default`, that of the first task.
+    """
+    joined = {DEFAULT: next(iter(by_task.values()))[DEFAULT]}
+    for name, signatures in by_task.items():
+        joined |= {name if kind == DEFAULT else f"{name}_{kind}": made for kind, made in signatures.items()}
+    return joined
 
 
 def _targets(task, serialized):

@@ -16,23 +16,28 @@ MOST_REQUESTS = 1000
 _WORDS = (20, 6, 100)
 
 
-def write_warmup_requests(task, directory, texts=None):
-    """Writes a request to `serving_default` for each text into the SavedModel in `directory`, in order.
+def write_warmup_requests(tasks, directory, texts=None):
+    """Writes a request for each signature and text into the SavedModel in `directory`, in order.
 
     Args:
-        task: a `BertTask`.
+        tasks: dict of signature to `BertTask`.
         directory: the SavedModel.
-        texts: list of texts, for pairs of tuples of texts; None = three of usual lengths, made of the vocabulary. The
-            first 1000 are taken.
+        texts: dict of signature to a list of texts, for pairs of tuples of texts. A signature that is missing, or has
+            None, gets three of usual lengths, made of the vocabulary. The first 1000 requests are taken.
     """
-    texts = _texts_of_vocabulary(task) if texts is None else list(texts)[:MOST_REQUESTS]
-    if not texts:
+    requests = []
+    for signature, task in tasks.items():
+        given = (texts or {}).get(signature)
+        for text in _texts_of_vocabulary(task) if given is None else given:
+            inputs = dict(zip(task.serving_inputs, (text,) if isinstance(text, str) else text))
+            requests.append(_predict_log(inputs, signature))
+    if not requests:
         return
     path = os.path.join(directory, WARMUP_FILE)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
-        for text in texts:
-            writer.write(_predict_log(dict(zip(task.serving_inputs, (text,) if isinstance(text, str) else text))))
+        for request in requests[:MOST_REQUESTS]:
+            writer.write(request)
 
 
 def _texts_of_vocabulary(task):
@@ -42,14 +47,14 @@ def _texts_of_vocabulary(task):
     return [tuple(" ".join(chosen.choices(words, k=count)) for _ in range(inputs)) for count in _WORDS]
 
 
-def _predict_log(inputs):
+def _predict_log(inputs, signature):
     """A serialized `tensorflow.serving.PredictionLog` of a Predict request with one row."""
     # Here, not above: the message classes come with an optional package.
     from tensorflow_serving.apis import prediction_log_pb2
 
     log = prediction_log_pb2.PredictionLog()
     request = log.predict_log.request
-    request.model_spec.signature_name = "serving_default"
+    request.model_spec.signature_name = signature
     for name, text in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto([text], tf.string))
     return log.SerializeToString()

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from bert_keras.errors import BadInput, nearest
+
 
 @dataclasses.dataclass(frozen=True)
 class Column:
@@ -24,6 +26,32 @@ class TaskOption:
     default: Any = None
     choices: tuple = ()
     help: str = ""
+
+
+def check_options(described, values, place):
+    """Looks whether a task has the options that are given by name, and whether the values fit.
+
+    Args:
+        described: the task's `TaskOption`s.
+        values: dict of name to value.
+        place: function of a name that says in words where it stands.
+
+    Raises:
+        BadInput: there is no such option, or the value is none of its choices, or of another type.
+    """
+    known = {option.name: option for option in described}
+    for name, value in values.items():
+        if name not in known:
+            expected = ", ".join(known) or "none"
+            raise BadInput(f"{place(name)}: there is no such option{nearest(name, known)}; expected {expected}")
+        option = known[name]
+        if option.choices and value not in option.choices:
+            hint = nearest(str(value), option.choices)
+            choices = ", ".join(map(str, option.choices))
+            raise BadInput(f"{place(name)}: it is {value!r}{hint}; expected one of {choices}")
+        types = {float: (int, float)}.get(option.type, option.type)
+        if not isinstance(value, types) or (isinstance(value, bool) and option.type is not bool):
+            raise BadInput(f"{place(name)}: it is {value!r}; expected {option.type.__name__}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,9 +94,9 @@ class AdamW(keras.optimizers.AdamW):
 class SharedAdamW(AdamW):
     """AdamW for models that share weights and take turns: a step updates the weights of one of them alone.
 
-    Adam's moments start at zero and are corrected for that by the number of updates. Here every variable counts its own:
-    by the number of all steps, the first updates of a head whose turn comes late would be up to three times too large.
-    The learning rate follows all steps. Where all variables are updated in every step, it is `AdamW`.
+    Adam's moments start at zero and are corrected for that by the number of updates. Here every variable counts its
+    own: by the number of all steps, the first updates of a head whose turn comes late would be up to three times too
+    large. The learning rate follows all steps. Where all variables are updated in every step, it is `AdamW`.
 
     Build it on the variables of all models. What is not among the variables of a step stays as it is, moments included.
     """

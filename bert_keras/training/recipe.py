@@ -33,7 +33,7 @@ class Recipe:
             raise BadInput(f"warmup is {self.warmup}; expected a share of all steps, from 0 to 1.")
 
     def optimizer(self, total_steps, shared=False):
-        """A fresh optimizer for a run of `total_steps` steps; `shared` for models that take turns over shared weights."""
+        """A fresh optimizer for a run of `total_steps` steps; `shared`: for models that take turns."""
         from bert_keras.training.optimizer import AdamW, SharedAdamW
         from bert_keras.training.schedule import WarmupLinearDecay
 
