@@ -79,6 +79,10 @@ class MultiTask(JointTraining):
         """The outputs of all heads for one batch of token ids: dict of task name to what the task's model gives."""
         return {name: task(inputs, training=training) for name, task in self.tasks.items()}
 
+    def get_config(self):
+        """Raises NotImplementedError: a `.keras` file would hold the encoder once for each task."""
+        raise NotImplementedError("Several tasks over one encoder are saved by save_to_preset, not by save.")
+
     # === Records ===
 
     def evaluate_records(self, records, batch_size=64):

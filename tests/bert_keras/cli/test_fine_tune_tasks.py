@@ -31,7 +31,7 @@ def folder(files, tmp_path_factory):
     (path / "mood.yaml").write_text((path / "mood.yaml").read_text().replace(str(files / "dev.csv"), "dev.csv"))
     (path / "words.yaml").write_text(
         "name: things\ntask: token-classification\ntrain: words.conll\neval: words.conll\nmax_length: 24\n"
-        "options: {crf: true}\n"
+        "options: {label_pieces: all}\n"
     )
     return path
 
@@ -39,7 +39,7 @@ def folder(files, tmp_path_factory):
 @pytest.fixture(scope="session")
 def several(folder, preset) -> Outcome:
     """The run, as the terminal showed it; what it wrote is in `folder / "out"`."""
-    outcome = fine_tune(folder, preset, "--epochs", 4, "--batch-size", 4, "--learning-rate", 5e-3, "--alpha", 0.5)
+    outcome = fine_tune(folder, preset, "--epochs", 12, "--batch-size", 4, "--learning-rate", 5e-3, "--alpha", 0.5)
     assert outcome.code == 0, outcome.stderr
     return outcome
 

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from bert_keras import BadInput, IntentSlotClassifier, WordPreprocessor
+from bert_keras import (
+    BadInput,
+    BertPreprocessor,
+    IntentSlotClassifier,
+    MultiTask,
+    TextClassifier,
+    TokenClassifier,
+    WordPreprocessor,
+)
 from bert_keras.training.distribution import get_strategy
 
 # 37 rows in batches of 8: the last batch has 5, so that the two replicas' shares differ.
@@ -96,6 +104,30 @@ def test_targets_of_words_and_of_rows_train_alike_on_one_replica_and_on_two(two_
     for one, two in zip(found[0][0], found[1][0]):
         np.testing.assert_allclose(two, one, atol=1e-5)
     np.testing.assert_allclose(found[1][1], found[0][1], atol=1e-5)
+
+
+def test_several_tasks_train_alike_on_one_replica_and_on_two(two_cpu_devices, make_backbone, tokenizer, reviews):
+    """Tasks in turns, with batches that do not divide, weights that rest, clipping and validation."""
+    (texts, labels), found = reviews(21), []
+    words = [text.split() for text in texts[:9]]
+    tags = [["B-x" if word in ("film", "plot") else "O" for word in row] for row in words]
+    for strategy in ("none", "mirrored"):
+        with get_strategy(strategy).scope():
+            backbone = make_backbone(num_layers=1)
+            tasks = {
+                "mood": TextClassifier(backbone, BertPreprocessor(tokenizer, max_length=32), labels=["neg", "pos"]),
+                "things": TokenClassifier(backbone, WordPreprocessor(tokenizer, max_length=32), labels=["x"]),
+            }
+            model = MultiTask(tasks, {"things": 2.0})
+        model.compile(recipe={"learning_rate": 1e-3, "clip": 0.05})
+        data = {"mood": (texts, labels), "things": (words, tags)}
+        history = model.fit(data, validation_data=data, epochs=2, batch_size=4, alpha=0.5, verbose=0).history
+        found.append((model.get_weights(), history))
+    for one, two in zip(found[0][0], found[1][0], strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-5)
+    assert found[0][1].keys() == found[1][1].keys()
+    for name, values in found[0][1].items():
+        np.testing.assert_allclose(found[1][1][name], values, atol=1e-4)
 
 
 def test_a_batch_of_one_row_leaves_a_replica_without_any(two_cpu_devices, make_classifier):
