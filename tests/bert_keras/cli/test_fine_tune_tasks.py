@@ -72,7 +72,7 @@ def test_evaluate_and_predict_name_the_task(several, folder):
     out = folder / "out"
     outcome = run("evaluate", out, "--task", "things", "--data", folder / "words.conll")
     assert outcome.code == 0 and "f1" in outcome.stdout, outcome.stderr
-    outcome = run("predict", out, "--task", "mood", "fine film")
+    outcome = run("predict", out, "--task", "mood", "great film")
     assert outcome.code == 0 and outcome.rows[0]["label"] == "pos", outcome.stderr
     outcome = run("predict", out, "--task", "things", "fine film")
     assert outcome.code == 0 and "entities" in outcome.rows[0], outcome.stderr
@@ -106,7 +106,7 @@ def test_a_client_reaches_each_task_of_the_export(several, folder):
         assert outcome.code == 0 and outcome.rows[0]["label"] == "pos", outcome.stderr
         outcome = ask(port, "things")
         assert outcome.code == 0, outcome.stderr
-        told = run("predict", folder / "out", "--task", "things", "a great film").rows[0]["entities"]
+        told = run("predict", folder / "out", "--task", "things", "great film").rows[0]["entities"]
         assert [(e["begin"], e["end"], e["label"]) for e in outcome.rows[0]["entities"]] == [
             (e["begin"], e["end"], e["label"]) for e in told
         ]
@@ -118,7 +118,7 @@ def test_a_client_reaches_each_task_of_the_export(several, folder):
 
 
 def ask(port, signature):
-    return run("query", f"127.0.0.1:{port}", "m", "--signature", signature, "a great film")
+    return run("query", f"127.0.0.1:{port}", "m", "--signature", signature, "great film")
 
 
 # === Bad input ===
@@ -168,5 +168,5 @@ def test_a_bad_row_is_named_with_its_file(folder, preset, tmp_path):
 
 
 def test_a_single_task_takes_no_task_name(trained):
-    outcome = run("predict", trained, "--task", "mood", "fine film")
+    outcome = run("predict", trained, "--task", "mood", "great film")
     assert outcome.code == 2 and "holds one task alone" in outcome.stderr

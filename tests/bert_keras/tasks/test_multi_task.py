@@ -241,23 +241,24 @@ def test_the_encoder_of_a_preset_starts_another_task(learnt, preset):
         np.testing.assert_array_equal(one, two)
 
 
-def test_bfloat16_trains_and_comes_back(preset, reviews, words, tmp_path):
+def test_bfloat16_trains_and_comes_back(preset, reviews, tmp_path):
     tasks = {
         "a": {"task": "classification", "labels": ["neg", "pos"], "max_length": 16},
-        "b": {"task": "classification", "labels": ["x", "y", "z"], "loss_weight": 0.5},
-        "token-classification": {"labels": ["THING"]},
+        # Without `task` the name is the task's.
+        "classification": {"labels": ["x", "y", "z"], "loss_weight": 0.5},
     }
     model = MultiTask.from_preset(preset, tasks=tasks, dtype="mixed_bfloat16")
-    assert model.loss_weights == {"a": 1.0, "b": 0.5, "token-classification": 1.0}
-    assert (model["a"].preprocessor.max_length, model["b"].preprocessor.max_length) == (16, 32)
+    assert model.loss_weights == {"a": 1.0, "classification": 0.5}
+    assert [task.preprocessor.max_length for task in model.tasks.values()] == [16, 32]
     texts, labels = reviews(16)
-    data = {"a": (texts, labels), "b": (texts[:4], ["x", "y", "z", "x"]), "token-classification": words(8)}
+    data = {"a": (texts, labels), "classification": (texts[:8], ["x", "y", "z", "x"] * 2)}
     history = model.fit(data, epochs=1, batch_size=4, verbose=0).history
     assert np.isfinite(history["loss"]).all()
     model.save_to_preset(tmp_path / "again")
     found = load_task(tmp_path / "again")
     assert found.backbone.dtype_policy.name == "mixed_bfloat16" and found.loss_weights == model.loss_weights
-    np.testing.assert_allclose(found["b"].predict(texts, verbose=0), model["b"].predict(texts, verbose=0), atol=1e-3)
+    for name, task in model.tasks.items():
+        np.testing.assert_allclose(found[name].predict(texts, verbose=0), task.predict(texts, verbose=0), atol=1e-3)
 
 
 def test_a_keras_file_is_refused(learnt, tmp_path):
