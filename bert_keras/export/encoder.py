@@ -144,11 +144,12 @@ class HeldWeights:
 
     def __call__(self, weight, start=0, stop=None):
         """The weight, or the columns from `start` to `stop` of it."""
-        key = weight.path, id(weight), start, stop
+        key = id(weight), start, stop
         if key not in self._held:
             array = np.asarray(keras.ops.convert_to_numpy(weight), "float32")
-            self._held[key] = self._hold(array[..., start:stop])
-        return self._held[key]
+            # With the weight itself: while it lives nothing else has its id.
+            self._held[key] = weight, self._hold(array[..., start:stop])
+        return self._held[key][1]
 
 
 class _Rows(typing.NamedTuple):

@@ -123,7 +123,9 @@ class JointTraining(keras.Model):
             callbacks.on_train_batch_end(step, logs)
             if self.stop_training:
                 break
-        return {name: float(value) for name, value in logs.items()}
+        # What a step gives is the mean of the replicas' own figures; the tasks' metrics know those of all rows.
+        found = {name: self.tasks[name].get_metrics_result() for name in found}
+        return {name: float(value) for name, value in self._joined(found, steps).items()}
 
     def _measure(self, rows, batch_sizes, shares):
         """Loss and metrics of tokenized rows; nothing where there are none."""
