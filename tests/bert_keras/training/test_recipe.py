@@ -67,8 +67,8 @@ def numpy_adamw(start, grads, names, rate, decay, clip, beta_1=0.9, beta_2=0.999
             v[i] = beta_2 * v[i] + (1 - beta_2) * grad**2
             if names[i] not in ("bias", "gamma", "beta"):
                 weights[i] = weights[i] - lr * decay * weights[i]
-            corrected_rate = lr * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
-            weights[i] = weights[i] - corrected_rate * m[i] / (np.sqrt(v[i]) + epsilon)
+            mean, square = m[i] / (1 - beta_1**step), v[i] / (1 - beta_2**step)
+            weights[i] = weights[i] - lr * mean / (np.sqrt(square) + epsilon)
         history.append([w.copy() for w in weights])
     return history
 
@@ -85,8 +85,10 @@ class TestAdamW:
         grads = [[random.normal(size=(3, 2)).astype("float32") for _ in NAMES] for _ in range(6)]
         variables = [keras.Variable(value, name=name) for value, name in zip(start, NAMES)]
         schedule = WarmupLinearDecay(0.05, 6, 2)
-        optimizer = AdamW(schedule, weight_decay=decay, global_clipnorm=clip)
-        expected = numpy_adamw(start, grads, NAMES, lambda step: float(schedule(step)), decay, clip)
+        # Large enough to show where it is added.
+        optimizer = AdamW(schedule, weight_decay=decay, global_clipnorm=clip, epsilon=1e-3)
+        rate = lambda step: float(schedule(step))  # noqa: E731
+        expected = numpy_adamw(start, grads, NAMES, rate, decay, clip, epsilon=1e-3)
         for step, step_grads in enumerate(grads):
             optimizer.apply([tf.constant(grad) for grad in step_grads], variables)
             for variable, value in zip(variables, expected[step]):
