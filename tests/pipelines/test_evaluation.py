@@ -58,7 +58,7 @@ def test_without_thresholds_the_main_metric_must_not_fall_behind():
 
 def test_thresholds_hold_for_all_rows_together_and_not_for_each_slice():
     spec = get_task("classification").eval_spec(problem="binary", labels=["a", "b"])
-    made = eval_config(spec, EvaluateConfig(thresholds={"f1": {"lower_bound": 0.5}}, slices=["channel"]))
+    made = eval_config(spec, EvaluateConfig(thresholds={"f1": {"lower_bound": 0.5}}), ["channel"])
     (metrics,) = made.metrics_specs
     (threshold,) = metrics.per_slice_thresholds["f1"].thresholds
     assert [list(slice.feature_keys) for slice in threshold.slicing_specs] == [[]]

@@ -24,7 +24,7 @@ def prepared(tiny_preset, config_with):
 def test_the_training_records_fix_the_labels(prepared):
     made = prepared()
     assert made.recipe["targets"] == {"problem": "binary", "labels": ["neg", "pos"], "pair": False}
-    assert made.texts == ["text"]
+    assert {name: feature["role"] for name, feature in made.layout.items()} == {"text": "input", "label": "target"}
     assert made.rows == {"path": 20}
     assert made.eval_spec.main_metric == "accuracy"
 
