@@ -13,21 +13,23 @@ def preprocessing_fn(inputs, custom_config):
 
     Padding is left to the batches, which know their longest row.
     """
-    task = _task(json.dumps(custom_config["recipe"], sort_keys=True))
-    raw = {name: conform(inputs[name], spec) for name, spec in task.example_spec.items()}
-    return {name: _storable(values) for name, values in task.training_features(raw).items()}
+    spec, training_features = _of_task(json.dumps(custom_config["recipe"], sort_keys=True))
+    features = training_features({name: conform(inputs[name], parser) for name, parser in spec.items()})
+    return {name: _storable(values) for name, values in features.items()}
 
 
 @functools.lru_cache(maxsize=1)
-def _task(recipe: str):
-    # TFX traces the function several times. Made outside the graph, so that the trace does not own its variables.
+def _of_task(recipe: str):
+    """`example_spec` and `training_features`, the latter as a graph: TFX traces `preprocessing_fn` several times."""
+    # Made outside the graph, so that the trace does not own the task's variables.
     with tf.init_scope():
-        return make_task(json.loads(recipe), load_weights=False)
+        task = make_task(json.loads(recipe), load_weights=False)
+    return task.example_spec, tf.function(task.training_features, autograph=False)
 
 
 def release():
     """Lets go of the task that tracing made, whose encoder may be large."""
-    _task.cache_clear()
+    _of_task.cache_clear()
 
 
 def conform(tensor, spec):
