@@ -70,7 +70,7 @@ class PipelinedTask(TrainableTask):
         raise NotImplementedError(f"{type(self).__name__}.training_rows")
 
     def count_windows(self, records):
-        """int `[n]`: how many windows the model reads each of the records through."""
+        """int `[n]`: how many windows the model reads each of the records, a thousand or so, through."""
         raise NotImplementedError(f"{type(self).__name__}.count_windows")
 
     # === In the graph ===

@@ -77,6 +77,11 @@ def test_a_key_that_does_not_fit_the_task_is_named(more, expected, prepared, ref
     assert expected in refusal(prepared, "", "", more)
 
 
+def test_a_folder_is_refused_where_the_task_reads_files(prepared, refusal):
+    assert "field 'data.path': " in refusal(prepared, "films.jsonl", ".")
+    assert " is a folder; expected a file" in refusal(prepared, "films.jsonl", ".")
+
+
 def test_an_unknown_preset_is_named(config_with, refusal):
     config = load_config(config_with("minilm_l6_uncased", "minilm_l7_uncased"))
     sentence = refusal(prepare, config, "pipeline.yaml")
