@@ -38,7 +38,7 @@ def write_conll(path, sentences):
 
 
 def draw_questions(count, seed, per_context=2):
-    """SQuAD articles of contexts such as "ada went to rome ." with `per_context` questions; every seventh has no answer."""
+    """SQuAD paragraphs such as "ada went to rome ." with `per_context` questions; every seventh has no answer."""
     rng = random.Random(seed)
     paragraphs, number = [], 0
     for _ in range(count):
