@@ -252,6 +252,18 @@ def test_a_model_below_the_bar_is_not_pushed_and_the_run_says_why(first, worksho
     assert workshop.pushed == before
 
 
+def test_what_is_unlike_the_training_data_stops_the_run_where_the_config_says_so(first, workshop):
+    path = workshop.folder / "stop.yaml"
+    text = CONFIG.format(preset=workshop.preset, threshold="{lower_bound: 0.8, change: -0.05}")
+    path.write_text(text.replace("eval: eval.jsonl", "eval: eval.jsonl, anomalies: stop"))
+    lines = []
+    with pytest.raises(
+        BadInput, match="split eval, feature 'channel': .*radio.*; mend the data, or go on all the same"
+    ):
+        run_config(path, lines.append)
+    assert lines[-2].endswith("ExampleValidator …")
+
+
 def test_a_model_no_better_than_the_last_blessed_one_is_held_back_where_a_gain_is_asked_for(first, workshop):
     before = workshop.pushed
     with pytest.raises(WorkFailed, match=r"accuracy changed by \+0.0000 against the last blessed model"):
