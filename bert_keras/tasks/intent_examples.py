@@ -5,7 +5,7 @@ import collections
 import tensorflow as tf
 
 from bert_keras.tasks.description import TARGET, EvalSpec, ExampleFeature
-from bert_keras.tasks.pipelined import dense, numbers_of
+from bert_keras.tasks.pipelined import all_known, dense, numbers_of
 from bert_keras.tasks.word_examples import LENGTH, SPAN_BEGIN, SPAN_END, SPAN_LABEL, TAGS, tag_targets, target_spans
 from bert_keras.tasks.word_task import WordTask
 from bert_keras.tokenizers.word_preprocessor import WORD_BEGIN, WORD_END
@@ -82,12 +82,8 @@ class IntentExamples(WordTask):
         return {INTENT: values[INTENT].reshape(len(lengths), -1).astype("float32"), SLOTS: slots}, None
 
     def learnable(self, parsed):
-        """The utterances whose intents and slots the model knows, as `validation_records` has it."""
-        known = tf.ones(tf.shape(parsed[self.serving_inputs[0]])[:1], tf.bool)
-        for name, names in ((INTENT, self.intents), (SPAN_LABEL, self.tag_set.labels)):
-            values = tf.RaggedTensor.from_sparse(parsed[name])
-            known &= tf.reduce_all(values.with_flat_values(numbers_of(values.flat_values, names) >= 0), axis=1)
-        return known
+        """The utterances whose intents and slots the model knows."""
+        return super().learnable(parsed) & all_known(parsed[INTENT], self.intents)
 
     @classmethod
     def eval_spec(cls, **_):

@@ -125,6 +125,12 @@ def numbers_of(names, known):
     return tf.where(tf.reduce_any(matches, axis=-1), tf.argmax(matches, axis=-1, output_type=tf.int32), -1)
 
 
+def all_known(names, known):
+    """Bool `[n]`: whether each row of a string SparseTensor `[n, names]` holds only names that are known."""
+    names = tf.RaggedTensor.from_sparse(names)
+    return tf.reduce_all(names.with_flat_values(numbers_of(names.flat_values, known) >= 0), axis=1)
+
+
 def dense(sparse, fill):
     """A SparseTensor `[n, values]` as a dense tensor with one column at least, filled up with `fill`."""
     ragged = tf.RaggedTensor.from_sparse(sparse)

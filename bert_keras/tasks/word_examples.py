@@ -8,7 +8,7 @@ import tensorflow as tf
 from bert_keras.data.buckets import bucket, bucket_names
 from bert_keras.data.words import join_words, spans_of_tags
 from bert_keras.tasks.description import INPUT, SLICE, TARGET, ExampleFeature
-from bert_keras.tasks.pipelined import dense, numbers_of
+from bert_keras.tasks.pipelined import all_known, dense, numbers_of
 from bert_keras.tasks.windowed import WindowedTask
 from bert_keras.tokenizers.word_preprocessor import TEXT, WORD_BEGIN, WORD_END
 from bert_keras.training.batching import PerToken
@@ -111,9 +111,12 @@ class WordExamples(WindowedTask):
     def targets_in_graph(self, encoded, parsed):
         begin, end = (tf.cast(tf.RaggedTensor.from_sparse(parsed[name]), tf.int32) for name in (SPAN_BEGIN, SPAN_END))
         names = tf.RaggedTensor.from_sparse(parsed[SPAN_LABEL])
-        # A label that training never saw is -1: its words have no target.
         label = names.with_flat_values(numbers_of(names.flat_values, self.tag_set.labels))
         return {TAGS: self.tags_in_graph(encoded, begin, end, label)}
+
+    def learnable(self, parsed):
+        """The texts whose labels the model knows; the loss leaves out the others, see `known_records`."""
+        return all_known(parsed[SPAN_LABEL], self.tag_set.labels)
 
     def targets_of_rows(self, values, lengths):
         return tag_targets(values[TAGS], lengths)
