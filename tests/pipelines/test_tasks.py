@@ -185,6 +185,11 @@ def test_utterances_of_unknown_intents_are_left_out_of_the_loss(workshops):
     assert listed(shop.rows("eval")) == tokenized(shop.trained, known)
 
 
+def test_sentences_with_an_unknown_label_are_left_out_of_the_loss(workshops):
+    shop = workshops("token-classification")
+    assert len(shop.examples("eval")) == 51 and len(shop.rows("eval")) == 50
+
+
 def test_the_questions_on_a_context_stay_together(workshops):
     shop = workshops("question-answering")
     contexts = [{e["context"].bytes_list.value[0] for e in shop.examples(split)} for split in ("train", "eval")]
