@@ -122,7 +122,8 @@ def _check_options(task, config: PipelineConfig, source: str):
         if option.choices and value not in option.choices:
             hint = nearest(str(value), option.choices)
             raise BadInput(f"{place}: it is {value!r}{hint}; expected one of {', '.join(map(str, option.choices))}")
-        if value is not None and not isinstance(value, option.type):
+        # YAML's 1 is as good a float as 1.0.
+        if value is not None and not isinstance(value, (int, float) if option.type is float else option.type):
             raise BadInput(f"{place}: it is {value!r}; expected {option.type.__name__}")
 
 

@@ -150,6 +150,12 @@ def test_a_single_labels_score_may_have_a_threshold(prepared, names):
     assert "f1_PER" in spec.metrics and "f1_PER" in spec.details
 
 
+def test_a_whole_number_will_do_for_an_option_with_fractions(prepared, tmp_path):
+    small_tasks.write_utterances(tmp_path / "train", small_tasks.draw_utterances(20, seed=1))
+    made = prepared("intent-slot", "path: train", options="slot_weight: 2")
+    assert made.recipe["targets"]["slot_weight"] == 2
+
+
 def test_an_option_of_the_task_reaches_the_model(prepared, tmp_path):
     questions(tmp_path / "qa.jsonl", ("bob", 0), ("ada", 8))
     made = prepared("question-answering", "path: qa.jsonl", options="doc_stride: 7")
