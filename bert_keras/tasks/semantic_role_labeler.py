@@ -9,7 +9,7 @@ import tensorflow as tf
 from bert_keras.data.propbank import read_propbank
 from bert_keras.data.words import join_words
 from bert_keras.errors import BadInput
-from bert_keras.metrics.roles import role_counts
+from bert_keras.metrics.roles import PREDICATE_ROLES, role_counts
 from bert_keras.tasks.description import Column, ExampleFeature
 from bert_keras.tasks.pipelined import dense
 from bert_keras.tasks.span_labeler import SpanLabeler
@@ -74,6 +74,7 @@ class SemanticRoleLabeler(SpanLabeler):
     open_labels = True
     types_feature = "role_types"
     example_count = "count_roles"
+    uncounted = PREDICATE_ROLES
     # The predicates of a sentence all go into training or all into evaluation.
     split_by = TEXT
 

@@ -101,7 +101,7 @@ class SpanLabeler(WordTask):
     @classmethod
     def eval_spec(cls, labels=(), **_):
         scores = ("precision", "recall", "f1")
-        details = tuple(f"{score}_{label}" for label in sorted(labels) for score in scores)
+        details = tuple(f"{score}_{label}" for label in sorted(set(labels) - cls.uncounted) for score in scores)
         return EvalSpec(
             "bert_keras.metrics:metrics_of_counts",
             (*scores, *(f"macro_{score}" for score in scores), *details),

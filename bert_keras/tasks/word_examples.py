@@ -29,6 +29,8 @@ class WordExamples(WindowedTask):
     """
 
     types_feature = None
+    # Labels that are given and not found: no score of theirs is reported.
+    uncounted = frozenset()
 
     @classmethod
     def gold_spans(cls, records):
@@ -67,7 +69,7 @@ class WordExamples(WindowedTask):
             SPAN_BEGIN: [[span[0] for span in row] for row in spans],
             SPAN_END: [[span[1] for span in row] for row in spans],
             SPAN_LABEL: [[span[2] for span in row] for row in spans],
-            cls.types_feature: [sorted({label for _, _, label in row}) or [NO_LABEL] for row in spans],
+            cls.types_feature: [sorted({label for _, _, label in row} - cls.uncounted) or [NO_LABEL] for row in spans],
             LENGTH: [bucket(len(text), _LENGTHS) for text in texts],
         }
 
