@@ -30,12 +30,12 @@ class DataConfig(Section):
     """Where the examples are: either `path`, which is split, or `train` and `eval`."""
 
     path: Path | None = None
-    """A file of examples (.csv, .tsv, .jsonl, gzipped or not); the hash of each says whether it is trained on or
-    evaluated on."""
+    """A file of examples, of a form that the task reads (for one a folder); the hash of each says whether it is trained
+    on or evaluated on. Examples on one text, such as questions on one context, stay together."""
     eval_fraction: Fraction = 0.2
     """The part of `path` that is evaluated on, to the nearest percent."""
     train: Path | None = None
-    """A file of training examples."""
+    """A file of training examples, of a form that the task reads."""
     eval: Path | None = None
     """A file of evaluation examples."""
     columns: dict[str, str | int] = {}
@@ -44,6 +44,15 @@ class DataConfig(Section):
     """Whether the first row of a CSV or TSV file holds the names of the columns."""
     quoted: bool | None = None
     """Whether fields of a CSV or TSV file may stand in double quotes; default: yes for CSV, no for TSV."""
+
+    skip_bad_rows: bool = False
+    """Whether rows with a defect, such as tags that do not fit each other, are left out and told, and do not stop the
+    run before it starts."""
+    anomalies: Literal["tell", "stop"] = "tell"
+    """What to do about data that can be read but look wrong: tell it in the end, or refuse to train on them."""
+    long_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """The share of texts longer than `model.max_length` that is no anomaly yet, where the task reads such texts through
+    several windows."""
 
     @pydantic.model_validator(mode="after")
     def _one_way_of_splitting(self):
@@ -77,8 +86,9 @@ class ModelConfig(Section):
 
     preset: str
     """A preset's name, its directory or a Hugging Face directory; with `random_start` the name of a size."""
-    max_length: Annotated[int, Field(ge=5, le=512)] = 128
-    """Tokens that the model reads of an example, special tokens included; what is beyond is cut off."""
+    max_length: Annotated[int, Field(ge=5, le=512)] | None = None
+    """Tokens that the model reads at a time, special tokens included; default: the task's. What is beyond is cut off,
+    or, where the task can do that, read through another window."""
     random_start: bool = False
     """Start from random weights instead of the preset's."""
     vocabulary: Path | None = None
@@ -127,9 +137,9 @@ class EvaluateConfig(Section):
 
     thresholds: dict[str, Threshold] = {}
     """Metric -> what it must reach; default: the task's main metric does not fall behind the last blessed model."""
-    slices: list[str] = []
-    """Columns of the data; the metrics are reported for each of their values as well. The thresholds hold for all rows
-    together."""
+    slices: list[str] | None = None
+    """Features of the examples, or columns of a table; the metrics are reported for each of their values as well.
+    Default: the task's, such as question_word. The thresholds hold for all rows together."""
 
 
 class PushConfig(Section):

@@ -1,20 +1,23 @@
 """What the Evaluator computes: the task's own metrics, inside TFMA.
 
 TFMA brings Keras' metrics, but none for spans or answers, and names its own differently. Here the plain functions of
-`bert_keras.metrics` run over all labels and predictions of a slice, so that a pipeline and `bert-keras evaluate` give
-the same numbers under the same names.
+`bert_keras.metrics` run over the examples of a slice, so that a pipeline and `bert-keras evaluate` give the same
+numbers under the same names. What can be counted example by example is, and added up; for the rest all arrays of a
+slice come together.
 """
 
 import importlib
 import json
 import math
 import sys
+from collections.abc import Sequence
 
 import apache_beam as beam
 import numpy as np
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
+from bert_keras.metrics import sum_counts
 from pipelines.config import EvaluateConfig, Threshold
 
 # Names of the exported model's signatures: answers for serialized examples, and the targets as the model numbers them.
@@ -26,23 +29,32 @@ _SLACK = 1e-9
 
 
 class TaskMetrics(metric_types.Metric):
-    """All metrics that one function of arrays gives.
+    """All metrics that a task has, of its `EvalSpec`.
 
     Args:
-        function: `module:name` of a function `(labels, predictions) -> dict of name to float`.
-        names: the names to report; one that the function leaves out for some rows is reported as NaN there.
+        function: `module:name`; see `EvalSpec`.
+        names: the names to report; one that the function leaves out for some examples is reported as NaN there.
+        count: `module:name` of the function that counts an example, or "" for metrics that do not add up.
+        arguments: further arguments of `count`.
     """
 
-    def __init__(self, function, names, name="task_metrics"):
+    def __init__(self, function, names, count="", arguments=None, name="task_metrics"):
         super().__init__(
-            metric_util.merge_per_key_computations(_computations), name=name, function=function, names=list(names)
+            metric_util.merge_per_key_computations(_computations),
+            name=name,
+            function=function,
+            names=list(names),
+            count=count,
+            arguments=arguments or {},
         )
 
 
 metric_types.register_metric(TaskMetrics)
 
 
-def _computations(function, names, name="", eval_config=None, model_name="", output_name="", sub_key=None):
+def _computations(
+    function, names, count, arguments, name="", eval_config=None, model_name="", output_name="", sub_key=None
+):
     keys = [
         metric_types.MetricKey(
             name=metric,
@@ -54,12 +66,40 @@ def _computations(function, names, name="", eval_config=None, model_name="", out
         )
         for metric in names
     ]
-    combiner = _WholeArrays(keys, function, eval_config)
+    combiner = _Counts(keys, function, count, arguments) if count else _WholeArrays(keys, function, eval_config)
     return [metric_types.MetricComputation(keys=keys, preprocessors=None, combiner=combiner)]
 
 
+def _named(function: str):
+    module, name = function.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+class _Counts(beam.CombineFn):
+    """Counts each example by itself and adds up: the accumulator is a dict of name to array, whatever the examples."""
+
+    def __init__(self, keys, function, count, arguments):
+        self._keys, self._function, self._count, self._arguments = keys, function, count, arguments
+
+    def create_accumulator(self):
+        return {}
+
+    def add_input(self, accumulator, element):
+        model = self._keys[0].model_name
+        labels, answers = element.get_labels(model), element.get_predictions(model)
+        arrays = ({name: np.asarray(values) for name, values in some.items()} for some in (labels, answers))
+        return sum_counts((accumulator, _named(self._count)(*arrays, **self._arguments)))
+
+    def merge_accumulators(self, accumulators):
+        return sum_counts(accumulators)
+
+    def extract_output(self, accumulator):
+        values = _named(self._function)(accumulator)
+        return {key: values.get(key.name, math.nan) for key in self._keys}
+
+
 class _WholeArrays(beam.CombineFn):
-    """Gathers labels and predictions, and calls the function once with all of them."""
+    """Gathers labels and predictions, and calls the function once with all of them: metrics of ranks do not add up."""
 
     def __init__(self, keys, function, eval_config):
         self._keys, self._function, self._eval_config = keys, function, eval_config
@@ -93,25 +133,28 @@ class _WholeArrays(beam.CombineFn):
         # TFMA hands a class's number over as an array of one.
         if labels.shape[1:] == (1,) and predictions.shape[1:] != (1,):
             labels = labels[:, 0]
-        module, name = self._function.split(":")
-        values = getattr(importlib.import_module(module), name)(labels, predictions)
+        values = _named(self._function)(labels, predictions)
         return {key: values.get(key.name, math.nan) for key in self._keys}
 
 
-def eval_config(spec, evaluate: EvaluateConfig, has_baseline: bool = True) -> config_pb2.EvalConfig:
-    """TFMA's config from the task's `EvalSpec` and the user's thresholds and slices."""
+def eval_config(
+    spec, evaluate: EvaluateConfig, slices: Sequence[str] = (), has_baseline: bool = True
+) -> config_pb2.EvalConfig:
+    """TFMA's config from the task's `EvalSpec`, the user's thresholds, and the features to break metrics down by."""
     model = {
         # Set, because TFMA otherwise guesses by trying Keras' loaders on the SavedModel.
         "model_type": "tf_generic",
         "signature_name": EXAMPLES_SIGNATURE,
         "preprocessing_function_names": [TARGETS_SIGNATURE],
+        # Without a prediction key a metric gets all outputs.
         "label_key": spec.label_key,
+        "label_keys": {name: name for name in spec.label_keys},
         "prediction_key": spec.prediction_key,
     }
     specs = [config_pb2.ModelSpec(name="candidate", **model)]
     if has_baseline:
         specs.append(config_pb2.ModelSpec(name="baseline", is_baseline=True, **model))
-    metric = TaskMetrics(spec.function, spec.metrics)
+    metric = TaskMetrics(spec.function, spec.metrics, spec.count, spec.arguments)
     metrics = config_pb2.MetricsSpec(
         metrics=[
             config_pb2.MetricConfig(class_name="ExampleCount"),
@@ -132,8 +175,8 @@ def eval_config(spec, evaluate: EvaluateConfig, has_baseline: bool = True) -> co
             for name, threshold in thresholds(spec, evaluate).items()
         },
     )
-    slices = [config_pb2.SlicingSpec()] + [config_pb2.SlicingSpec(feature_keys=[name]) for name in evaluate.slices]
-    return config_pb2.EvalConfig(model_specs=specs, metrics_specs=[metrics], slicing_specs=slices)
+    slicing = [config_pb2.SlicingSpec()] + [config_pb2.SlicingSpec(feature_keys=[name]) for name in slices]
+    return config_pb2.EvalConfig(model_specs=specs, metrics_specs=[metrics], slicing_specs=slicing)
 
 
 def thresholds(spec, evaluate: EvaluateConfig) -> dict[str, Threshold]:

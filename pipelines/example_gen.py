@@ -2,6 +2,11 @@
 
 TFX's CsvExampleGen knows CSV alone, takes a quote in a text for the start of a quoted field, and guesses types from the
 values. This one reads every format that the command line reads, with the same options and the same errors.
+
+A file is read by one worker, because what a record means may depend on the whole of it: the tag scheme of a CoNLL file,
+the ids of SQuAD's one JSON document. What takes the time, joining words, finding slices and writing examples, is spread
+over all workers, a part of the records each. The split into training and evaluation depends on the examples alone, so
+neither the number of workers nor the order of the records changes it.
 """
 
 import glob
@@ -20,12 +25,14 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from bert_keras.data.readers import read_table
 from bert_keras.errors import BadInput
 from bert_keras.tasks import get_task
 from pipelines.config import DataConfig
+from pipelines.records import extra_columns, reading
 
 SPLITS = ("train", "eval")
+# Records that a worker takes at a time.
+_PART = 1000
 
 
 class Executor(base_example_gen_executor.BaseExampleGenExecutor):
@@ -50,44 +57,45 @@ class RecordExampleGen(FileBasedExampleGen):
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, task: str, targets: dict[str, Any], slices: list[str]):
-        """`targets` is what `describe_targets` gave; `slices` are columns to carry along for the evaluation."""
+    def __init__(self, data: DataConfig, task: str, targets: dict[str, Any], columns: list[str]):
+        """`targets` is what `describe_targets` gave; `columns` are further columns of the tables to carry along."""
         folder, patterns = common_folder(data.files)
-        reading = {
+        source = {
             "files": {patterns[key]: str(path) for key, path in data.files.items()},
             "task": task,
             "targets": targets,
-            "columns": data.columns,
-            "header": data.header,
-            "quoted": data.quoted,
-            "slices": slices,
+            "how": reading(data),
+            "columns": columns,
         }
         custom_config = example_gen_pb2.CustomConfig()
-        custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=json.dumps(reading, sort_keys=True)))
+        custom_config.custom_config.Pack(wrappers_pb2.StringValue(value=json.dumps(source, sort_keys=True)))
         super().__init__(
             input_base=str(folder),
             input_config=example_gen_pb2.Input(
                 splits=[example_gen_pb2.Input.Split(name=key, pattern=pattern) for key, pattern in patterns.items()]
             ),
-            output_config=output_config(data),
+            output_config=output_config(data, get_task(task).split_by),
             custom_config=custom_config,
         )
 
 
-def output_config(data: DataConfig) -> example_gen_pb2.Output:
-    """The splits to write: as the files are, or by the hash of each example, in percent."""
+def output_config(data: DataConfig, split_by: str | None = None) -> example_gen_pb2.Output:
+    """The splits to write: as the files are, or in percent, by the hash of an example or of its feature `split_by`."""
     if not data.path:
         return example_gen_pb2.Output()
     for_eval = round(100 * data.eval_fraction)
     buckets = {"train": 100 - for_eval, "eval": for_eval}
     splits = [example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=buckets[name]) for name in SPLITS]
-    return example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits))
+    config = example_gen_pb2.SplitConfig(splits=splits, partition_feature_name=split_by)
+    return example_gen_pb2.Output(split_config=config)
 
 
 def common_folder(files: dict[str, Path]) -> tuple[Path, dict[str, str]]:
     """The folder above all files, and a pattern below it for each: where TFX looks whether the data changed."""
     folder = Path(os.path.commonpath([path.parent for path in files.values()]))
-    return folder, {key: glob.escape(str(path.relative_to(folder))) for key, path in files.items()}
+    patterns = {key: glob.escape(str(path.relative_to(folder))) for key, path in files.items()}
+    # The time of a folder tells nothing of its files.
+    return folder, {key: f"{patterns[key]}/*" if path.is_dir() else patterns[key] for key, path in files.items()}
 
 
 @beam.ptransform_fn
@@ -98,24 +106,29 @@ def _read_file(pipeline, exec_properties, split_pattern):
     proto_utils.json_to_proto(exec_properties["custom_config"], custom_config)
     packed = wrappers_pb2.StringValue()
     custom_config.custom_config.Unpack(packed)
-    reading = json.loads(packed.value)
+    source = json.loads(packed.value)
     return (
         pipeline
-        | "Path" >> beam.Create([reading["files"][split_pattern]])
-        | "Read" >> beam.FlatMap(examples_of_file, reading=reading)
+        | "Path" >> beam.Create([source["files"][split_pattern]])
+        | "Read" >> beam.FlatMap(parts_of_file, source=source)
+        | "Spread" >> beam.Reshuffle()
+        | "Examples" >> beam.FlatMap(examples_of_part, source=source)
     )
 
 
-def examples_of_file(path: str, reading: dict[str, Any]):
-    """Yields the `tf.train.Example`s of a data file. Raises `BadInput`."""
-    task = get_task(reading["task"])
-    how = {"header": reading["header"], "quoted": reading["quoted"]}
-    records = task.read_records(path, columns=reading["columns"], **how)
-    target = next(column.role for column in task.columns if column.is_target)
-    features = {**records.features, target: task.example_targets(records, **reading["targets"])}
-    extra = [name for name in reading["slices"] if name not in features]
-    if extra:
-        features |= read_table(path, {name: name for name in extra}, required_roles=extra, **how).columns
+def parts_of_file(path: str, source: dict[str, Any], size: int = _PART):
+    """Yields the records of a data file, `size` at a time, each time with further columns. Raises `BadInput`."""
+    records = get_task(source["task"]).read_file(path, **source["how"])
+    columns = extra_columns(path, source["columns"], source["how"])
+    for start in range(0, len(records), size):
+        part = slice(start, start + size)
+        yield records.slice(start, start + size), {name: values[part] for name, values in columns.items()}
+
+
+def examples_of_part(part, source: dict[str, Any]):
+    """Yields the `tf.train.Example`s of what `parts_of_file` gave. Raises `BadInput`."""
+    records, columns = part
+    features = get_task(source["task"]).example_features(records, **source["targets"]) | columns
     for index in range(len(records)):
         yield make_example({name: values[index] for name, values in features.items()})
 

@@ -10,6 +10,7 @@ from tfx.utils import path_utils
 
 from bert_keras.errors import WorkFailed
 from pipelines import history
+from pipelines.anomalies import stopped
 from pipelines.config import PipelineConfig
 from pipelines.local import LocalRunner
 from pipelines.log import RunLog
@@ -17,6 +18,8 @@ from pipelines.pipeline import make_pipeline
 from pipelines.prepare import Prepared
 from pipelines.result import RunResult
 from pipelines.trainer import PRESET_FOLDER
+
+_VALIDATOR = "ExampleValidator"
 
 
 def execute(config: PipelineConfig, prepared: Prepared, say: Callable[[str], None]) -> RunResult:
@@ -32,11 +35,18 @@ def execute(config: PipelineConfig, prepared: Prepared, say: Callable[[str], Non
         # TFX and Beam look for flags of theirs in the arguments of whatever program runs them.
         mock.patch.object(sys, "argv", sys.argv[:1]),
     ):
-        nodes = LocalRunner(say, log).run(make_pipeline(config, prepared))
-        return _result(nodes, str(log.path))
+        checks = {_VALIDATOR: _stop_on_anomalies} if config.data.anomalies == "stop" else {}
+        nodes = LocalRunner(say, log, checks).run(make_pipeline(config, prepared))
+        return _result(nodes, prepared, str(log.path))
 
 
-def _result(nodes: dict[str, history.Node], log: str) -> RunResult:
+def _stop_on_anomalies(validator: history.Node):
+    found = history.anomalies(validator)
+    if found:
+        raise stopped(found)
+
+
+def _result(nodes: dict[str, history.Node], prepared: Prepared, log: str) -> RunResult:
     evaluator, pusher, trainer = nodes["Evaluator"], nodes["Pusher"], nodes["Trainer"]
     pushed = pusher.property("pushed_model", "pushed_destination")
     if pushed and not os.path.isdir(pushed):
@@ -50,7 +60,8 @@ def _result(nodes: dict[str, history.Node], log: str) -> RunResult:
         metrics=metrics.pop("", {}),
         baseline_metrics=history.metrics(evaluator, "baseline").get("", {}),
         slice_metrics=metrics,
-        anomalies=history.anomalies(nodes["ExampleValidator"]),
+        details=prepared.eval_spec.details,
+        anomalies=prepared.anomalies + history.anomalies(nodes[_VALIDATOR]),
         components={name: node.state for name, node in nodes.items()},
         preset=os.path.join(trainer.path("model_run"), PRESET_FOLDER),
         saved_model=path_utils.serving_model_dir(trainer.path("model")),

@@ -50,14 +50,17 @@ def _check_files(config: PipelineConfig, source: str):
     if config.model.vocabulary:
         files["model", "vocabulary"] = config.model.vocabulary
     for keys, path in files.items():
-        if not path.is_file():
-            problem = "is a folder" if path.is_dir() else "does not exist"
-            raise BadInput(
-                f"{where(source, field='.'.join(keys))}: {path} {problem}; expected a file "
-                "(a relative path starts at the config's folder)"
-            )
+        # Whether data may be a folder is the task's to say; see `prepare`.
+        if not (path.exists() if keys[0] == "data" else path.is_file()):
+            raise missing(where(source, field=".".join(keys)), path)
     if config.data.train and config.data.train == config.data.eval:
         raise BadInput(f"{where(source, field='data.eval')}: it is the file of `data.train`; expected other examples")
+
+
+def missing(place: str, path: Path) -> BadInput:
+    """What to raise where a file that the config names is none."""
+    problem = "is a folder" if path.is_dir() else "does not exist"
+    return BadInput(f"{place}: {path} {problem}; expected a file (a relative path starts at the config's folder)")
 
 
 class _Loader(yaml.SafeLoader):

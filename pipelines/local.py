@@ -15,18 +15,24 @@ from pipelines.log import RunLog
 
 
 class LocalRunner(tfx_runner.IrBasedRunner):
-    """TFX's LocalDagRunner, with a line for each component as it starts and as it ends, and its failure by name."""
+    """TFX's LocalDagRunner, with a line for each component as it starts and as it ends, and its failure by name.
 
-    def __init__(self, say: Callable[[str], None], log: RunLog):
+    Args:
+        say: takes each line.
+        log: the log of the run.
+        checks: component -> function of its `history.Node`, called when it has run; what it raises ends the run.
+    """
+
+    def __init__(self, say: Callable[[str], None], log: RunLog, checks: dict[str, Callable] | None = None):
         super().__init__()
-        self._say, self._log = say, log
+        self._say, self._log, self._checks = say, log, checks or {}
 
     def run_with_ir(self, pipeline, run_options=None):
         """Runs a compiled pipeline.
 
         Raises:
             WorkFailed: a component failed; those after it have not run.
-            BadInput: a component refused the data.
+            BadInput: a component, or a check of what it found, refused the data.
         """
         run_id = datetime.datetime.now().isoformat()
         runtime_parameter_utils.substitute_runtime_parameter(
@@ -48,11 +54,14 @@ class LocalRunner(tfx_runner.IrBasedRunner):
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
             )
             self._launch(component, name)
-            state = history.run_nodes(connection, run_id)[name].state
+            done = history.run_nodes(connection, run_id)[name]
+            state = done.state
             if state not in (history.RAN, history.CACHED):
                 raise WorkFailed(f"the component {name} did not finish, it is {state} (see {self._log.path})")
             seconds = time.monotonic() - started
             self._say(f"      {'unchanged, taken from the cache' if state == history.CACHED else f'{seconds:.1f} s'}")
+            if name in self._checks:
+                self._checks[name](done)
         return history.run_nodes(connection, run_id)
 
     def _launch(self, component, name: str):

@@ -10,7 +10,7 @@ from pipelines.config import PipelineConfig
 from pipelines.evaluation import eval_config
 from pipelines.example_gen import RecordExampleGen
 from pipelines.prepare import Prepared
-from pipelines.schema import TextSchemaGen
+from pipelines.schema import TaskSchemaGen
 
 BEAM_ARGS = (
     "--runner=DirectRunner",
@@ -26,9 +26,9 @@ BEAM_ARGS = (
 def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipeline:
     """The pipeline of a config whose inputs were looked at by `prepare`."""
     data, recipe = config.data, prepared.recipe
-    examples = RecordExampleGen(data, recipe["task"], recipe["targets"], config.evaluate.slices).with_id("ExampleGen")
+    examples = RecordExampleGen(data, recipe["task"], recipe["targets"], prepared.columns).with_id("ExampleGen")
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
-    schema = TextSchemaGen(statistics.outputs["statistics"], prepared.texts).with_id("SchemaGen")
+    schema = TaskSchemaGen(statistics.outputs["statistics"], prepared.layout).with_id("SchemaGen")
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -59,7 +59,7 @@ def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipelin
         examples=examples.outputs["examples"],
         model=trainer.outputs["model"],
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(prepared.eval_spec, config.evaluate),
+        eval_config=eval_config(prepared.eval_spec, config.evaluate, prepared.slices),
     )
     pusher = tfx.components.Pusher(
         model=trainer.outputs["model"],

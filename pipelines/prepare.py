@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from bert_keras import __version__
-from bert_keras.data.readers import read_table
 from bert_keras.errors import BadInput, nearest, where
 from bert_keras.tasks import get_task
-from pipelines.config import DataConfig, PipelineConfig
+from bert_keras.tasks.description import INPUT
+from pipelines.anomalies import anomalies_of, long_texts, stopped
+from pipelines.config import PipelineConfig
+from pipelines.load import missing
+from pipelines.records import extra_columns, reading, reads_tables
+from pipelines.task import make_task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,15 +25,21 @@ class Prepared:
     Attributes:
         recipe: what Transform and Trainer need to make the task: plain values, for their configs. What is in it decides
             whether TFX takes a former output from its cache, hence the hashes and the version.
-        texts: names of the features that are texts.
+        layout: the examples' features by name, each a dict of the fields of `ExampleFeature`.
         eval_spec: the task's `EvalSpec`.
+        slices: the features that the evaluation is broken down by.
+        columns: those of them that are no features of the task but columns of the table.
         rows: data key (path, train, eval) -> number of records.
+        anomalies: what is odd about the data, a sentence each.
     """
 
     recipe: dict[str, Any]
-    texts: list[str]
+    layout: dict[str, dict[str, Any]]
     eval_spec: Any
+    slices: list[str]
+    columns: list[str]
     rows: dict[str, int]
+    anomalies: list[str]
 
 
 def prepare(config: PipelineConfig, source: str) -> Prepared:
@@ -52,17 +62,22 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     for key in ("root", "push.directory"):
         _check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
     fingerprint = _at(source, "model", _fingerprint, config)
-    records = {key: read_records(task, config.data, path) for key, path in config.data.files.items()}
+    _check_folders(task, config, source)
+    how = reading(config.data)
+    records = {key: task.read_file(str(path), **how) for key, path in config.data.files.items()}
     main = records.get("path") or records["train"]
     if config.data.path and len(main) < 2:
         raise BadInput(f"{config.data.path}: there is one row; expected several, to train on and to evaluate on")
-    targets = task.describe_targets(main, **config.task.options)
-    for key, some in records.items():
-        _check_like_training(some, main)
-        task.example_targets(some, **targets)
-        _check_slices(config, source, key, some)
-    spec = task.eval_spec(**targets)
+    targets = task.describe_targets(task.training_records(main), **config.task.options)
+    layout, spec = task.example_layout(**targets), task.eval_spec(**targets)
     _check_thresholds(config, source, spec.metrics)
+    slices = list(spec.slices) if config.evaluate.slices is None else config.evaluate.slices
+    _check_slices(config, source, task, slices, layout)
+    columns = [name for name in slices if name not in layout]
+    for some in records.values():
+        _check_like_training(some, main)
+        task.example_features(some, **targets)
+        _at(source, "evaluate.slices", extra_columns, some.source, columns, how)
     recipe = {
         "task": config.task.name,
         "targets": targets,
@@ -73,7 +88,15 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
         "fingerprint": fingerprint,
         "version": __version__,
     }
-    return Prepared(recipe, sorted(main.features), spec, {key: len(some) for key, some in records.items()})
+    found = [sentence for some in records.values() for sentence in anomalies_of(task, some, targets)]
+    if task.has_windows:
+        made = _at(source, "model", make_task, recipe, False)
+        sentences = (long_texts(made, some, config.data.long_share) for some in records.values())
+        found += filter(None, sentences)
+    if found and config.data.anomalies == "stop":
+        raise stopped(found)
+    plain = {name: dataclasses.asdict(feature) for name, feature in layout.items()}
+    return Prepared(recipe, plain, spec, slices, columns, {key: len(some) for key, some in records.items()}, found)
 
 
 def _check_thresholds(config: PipelineConfig, source: str, known):
@@ -83,15 +106,10 @@ def _check_thresholds(config: PipelineConfig, source: str, known):
             raise BadInput(f"{place}: there is no metric {name!r}{nearest(name, known)}; expected {', '.join(known)}")
 
 
-def read_records(task, data: DataConfig, path: Path):
-    """The records of one of the config's data files. Raises `BadInput`."""
-    return task.read_file(str(path), **reading(data))
-
-
-def reading(data: DataConfig) -> dict[str, Any]:
-    """The keyword arguments of a task's `read_file` that the config has chosen."""
-    values = {"columns": data.columns or None, "header": None if data.header else False, "quoted": data.quoted}
-    return {name: value for name, value in values.items() if value is not None}
+def _check_folders(task, config: PipelineConfig, source: str):
+    for key, path in config.data.files.items():
+        if path.is_dir() and not task.reads_folders:
+            raise missing(where(source, field=f"data.{key}"), path)
 
 
 def _check_options(task, config: PipelineConfig, source: str):
@@ -104,7 +122,8 @@ def _check_options(task, config: PipelineConfig, source: str):
         if option.choices and value not in option.choices:
             hint = nearest(str(value), option.choices)
             raise BadInput(f"{place}: it is {value!r}{hint}; expected one of {', '.join(map(str, option.choices))}")
-        if value is not None and not isinstance(value, option.type):
+        # YAML's 1 is as good a float as 1.0.
+        if value is not None and not isinstance(value, (int, float) if option.type is float else option.type):
             raise BadInput(f"{place}: it is {value!r}; expected {option.type.__name__}")
 
 
@@ -119,19 +138,14 @@ def _check_like_training(records, main):
         )
 
 
-def _check_slices(config: PipelineConfig, source: str, key: str, records):
-    names = [name for name in config.evaluate.slices if name not in records.features]
-    if names:
-        try:
-            read_table(
-                str(config.data.files[key]),
-                {name: name for name in names},
-                header=config.data.header,
-                quoted=config.data.quoted,
-                required_roles=names,
+def _check_slices(config: PipelineConfig, source: str, task, slices: list[str], layout):
+    for name in slices:
+        if name not in layout and not reads_tables(task):
+            known = [known for known, feature in layout.items() if feature.role != INPUT]
+            raise BadInput(
+                f"{where(source, field='evaluate.slices')}: the examples of {config.task.name} have no {name!r}"
+                f"{nearest(name, known)}; expected some of {', '.join(known)}"
             )
-        except BadInput as error:
-            raise BadInput(f"{where(source, field='evaluate.slices')}: {error}") from error
 
 
 def _check_writable(folder: Path, place: str):

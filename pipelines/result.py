@@ -14,7 +14,9 @@ class RunResult:
         metrics: on all evaluation rows.
         baseline_metrics: the last blessed model's on the same rows; empty where there was none.
         slice_metrics: "column:value" -> metrics, for the config's slices.
-        anomalies: what ExampleValidator found in the data, a sentence each.
+        details: the metrics that are not shown for each slice.
+        anomalies: what is odd about the data, a sentence each: what was found before the run, and what ExampleValidator
+            found.
         components: component -> ran or cached.
         preset: directory of the trained task, for `bert_keras.load_task`.
         saved_model: directory of the exported model, pushed or not.
@@ -27,6 +29,7 @@ class RunResult:
     metrics: dict[str, float]
     baseline_metrics: dict[str, float]
     slice_metrics: dict[str, dict[str, float]]
+    details: tuple[str, ...]
     anomalies: list[str]
     components: dict[str, str]
     preset: str
@@ -39,7 +42,9 @@ def report(result: RunResult) -> list[str]:
     lines = [f"data: {anomaly}" for anomaly in result.anomalies] or ["data: no anomalies"]
     against = " (the last blessed model in brackets)" if result.baseline_metrics else ""
     lines.append(f"metrics{against}: {_metrics(result.metrics, result.baseline_metrics)}")
-    lines += [f"  {name}: {_metrics(values, {})}" for name, values in sorted(result.slice_metrics.items())]
+    for name, values in sorted(result.slice_metrics.items()):
+        shown = {metric: value for metric, value in values.items() if metric not in result.details}
+        lines.append(f"  {name}: {_metrics(shown, {})}")
     if result.blessed:
         lines.append(f"blessed; pushed to {result.pushed_path}")
     else:

@@ -13,7 +13,6 @@ from bert_keras.export import export_saved_model
 from bert_keras.training.batching import TokenizedRows
 from pipelines import transform
 from pipelines.task import make_task
-from pipelines.transform import SEGMENT_IDS, TOKEN_IDS
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +24,11 @@ def run_fn(fn_args):
     """TFX's hook: trains on transformed examples, writes a SavedModel and, beside the logs, a preset."""
     transform.release()
     recipe, train = fn_args.custom_config["recipe"], fn_args.custom_config["train"]
+    task = make_task(recipe, dtype=train["precision"], strategy=strategy_name(train["strategy"]), seed=train["seed"])
     rows = {
-        split: read_rows(files, fn_args.transform_output)
+        split: read_rows(files, fn_args.transform_output, task)
         for split, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
     }
-    task = make_task(recipe, dtype=train["precision"], strategy=strategy_name(train["strategy"]), seed=train["seed"])
     if train["learning_rate"] is not None:
         task.compile(recipe={"learning_rate": train["learning_rate"]})
     task.fit(
@@ -60,12 +59,13 @@ def strategy_name(name: str) -> str:
     return "mirrored" if tf.config.list_physical_devices("GPU") else "none"
 
 
-def read_rows(files: list[str], transform_graph: str) -> TokenizedRows:
+def read_rows(files: list[str], transform_graph: str, task) -> TokenizedRows:
     """The transformed examples of one split.
 
     Args:
         files: patterns of gzipped TFRecord files.
         transform_graph: the Transform component's output, which knows the features.
+        task: the task that made them.
 
     Returns:
         `TokenizedRows` in an order that depends on the rows alone: Beam writes them in any order, and the same data and
@@ -75,17 +75,11 @@ def read_rows(files: list[str], transform_graph: str) -> TokenizedRows:
     dataset = tf.data.TFRecordDataset(tf.io.gfile.glob(files), compression_type="GZIP").batch(_CHUNK)
     chunks = list(dataset.map(lambda examples: tf.io.parse_example(examples, spec)))
     joined = {name: tf.concat([chunk[name] for chunk in chunks], axis=0) for name in spec}
-    token_ids, segment_ids = joined.pop(TOKEN_IDS), joined.pop(SEGMENT_IDS)
-    order = _canonical_order(token_ids, segment_ids, joined)
-    targets = {name: tf.gather(values, order).numpy() for name, values in joined.items()}
-    return TokenizedRows.from_ragged(
-        tf.cast(tf.gather(token_ids, order), tf.int32),
-        tf.cast(tf.gather(segment_ids, order), tf.int32),
-        next(iter(targets.values())) if len(targets) == 1 else targets,
-    )
+    order = _canonical_order(joined)
+    return task.training_rows({name: tf.gather(values, order) for name, values in joined.items()})
 
 
-def _canonical_order(token_ids, segment_ids, targets) -> np.ndarray:
-    columns = [token_ids, segment_ids, *(targets[name] for name in sorted(targets))]
+def _canonical_order(features) -> np.ndarray:
+    columns = [features[name] for name in sorted(features)]
     keys = [tuple(row.numpy().tobytes() for row in rows) for rows in zip(*columns)]
     return np.asarray(sorted(range(len(keys)), key=keys.__getitem__), "int64")

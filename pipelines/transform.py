@@ -7,47 +7,41 @@ import tensorflow as tf
 
 from pipelines.task import make_task
 
-TOKEN_IDS, SEGMENT_IDS = "token_ids", "segment_ids"
-
 
 def preprocessing_fn(inputs, custom_config):
-    """TFX's hook: raw features to token ids, segments (both of any length), and the targets as `fit` takes them.
+    """TFX's hook: raw features to the task's `training_features`: token ids, segments and targets of any length.
 
     Padding is left to the batches, which know their longest row.
     """
-    task = _task(json.dumps(custom_config["recipe"], sort_keys=True))
-    raw = {name: conform(inputs[name], spec) for name, spec in task.example_spec.items()}
-    token_ids, segment_ids = task.preprocessor.ragged({name: raw[name] for name in task.serving_inputs})
-    (target,) = [name for name in raw if name not in task.serving_inputs]
-    return {
-        # tf.Example knows no smaller integers.
-        TOKEN_IDS: tf.cast(token_ids, tf.int64),
-        SEGMENT_IDS: tf.cast(segment_ids, tf.int64),
-        **{name: _storable(value) for name, value in task.target_features(raw[target]).items()},
-    }
+    spec, training_features = _of_task(json.dumps(custom_config["recipe"], sort_keys=True))
+    features = training_features({name: conform(inputs[name], parser) for name, parser in spec.items()})
+    return {name: _storable(values) for name, values in features.items()}
 
 
 @functools.lru_cache(maxsize=1)
-def _task(recipe: str):
-    # TFX traces the function several times. Made outside the graph, so that the trace does not own its variables.
+def _of_task(recipe: str):
+    """`example_spec` and `training_features`, the latter as a graph: TFX traces `preprocessing_fn` several times."""
+    # Made outside the graph, so that the trace does not own the task's variables.
     with tf.init_scope():
-        return make_task(json.loads(recipe), load_weights=False)
+        task = make_task(json.loads(recipe), load_weights=False)
+    return task.example_spec, tf.function(task.training_features, autograph=False)
 
 
 def release():
     """Lets go of the task that tracing made, whose encoder may be large."""
-    _task.cache_clear()
+    _of_task.cache_clear()
 
 
 def conform(tensor, spec):
-    """Brings a feature as the inferred schema gave it, `[n]`, `[n, 1]` or sparse, to what the task parses it as."""
+    """Brings a feature as the schema gave it, `[n]`, `[n, 1]` or sparse, to what the task parses it as."""
     if isinstance(spec, tf.io.VarLenFeature):
-        return tensor if isinstance(tensor, tf.SparseTensor) else tf.sparse.from_dense(tensor)
+        return tensor
     if isinstance(tensor, tf.SparseTensor):
         shape = [tensor.dense_shape[0], 1]
         tensor = tf.sparse.to_dense(tf.sparse.reset_shape(tensor, shape))
     return tf.reshape(tensor, [-1, *spec.shape])
 
 
-def _storable(tensor):
-    return tf.cast(tensor, tf.int64) if tensor.dtype.is_integer else tf.cast(tensor, tf.float32)
+def _storable(values):
+    # tf.Example knows no smaller integers.
+    return tf.cast(values, tf.int64) if values.dtype.is_integer else tf.cast(values, tf.float32)

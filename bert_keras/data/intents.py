@@ -71,13 +71,13 @@ def _records(path, rows, fields, errors, place) -> TaggedRecords:
     numbers, tokens = [row for row, *_ in rows], [words for _, words, *_ in rows]
     if place is None:
         return TaggedRecords({"tokens": tokens}, None, numbers, path, fields, tuple(errors.skipped))
-    bio, scheme, repaired = as_bio([tags for _, _, tags, _ in rows], place, errors)
+    bio, found = as_bio([tags for _, _, tags, _ in rows], place, errors)
     kept = [index for index, tags in enumerate(bio) if tags is not None]
     errors.check_rest(path, len(kept), "utterance")
     features = {"tokens": [tokens[index] for index in kept]}
     targets = [(rows[index][3], bio[index]) for index in kept]
     numbers = [numbers[index] for index in kept]
-    return TaggedRecords(features, targets, numbers, path, fields, tuple(errors.skipped), scheme, repaired)
+    return TaggedRecords(features, targets, numbers, path, fields, tuple(errors.skipped), **found)
 
 
 def _split_intents(value: Any, place: str) -> tuple[str, ...]:

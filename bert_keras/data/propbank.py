@@ -64,9 +64,9 @@ def read_propbank(path: str | os.PathLike, require_target: bool = True, skip_bad
             "rename or convert the file"
         )
     errors.check_rest(path, len(rows), "predicate")
-    scheme, repaired = "BIO", 0
+    found = {}
     if require_target:
-        bio, scheme, repaired = as_bio([r.tags for r in rows], lambda i, word: place(rows[i], word), errors)
+        bio, found = as_bio([r.tags for r in rows], lambda i, word: place(rows[i], word), errors)
         rows = [dataclasses.replace(r, tags=tags) for r, tags in zip(rows, bio) if tags is not None]
         errors.check_rest(path, len(rows), "predicate")
     return TaggedRecords(
@@ -76,8 +76,7 @@ def read_propbank(path: str | os.PathLike, require_target: bool = True, skip_bad
         path,
         fields,
         tuple(errors.skipped),
-        scheme,
-        repaired,
+        **found,
     )
 
 

@@ -42,10 +42,12 @@ class TaggedRecords(Records):
     Attributes:
         scheme: the scheme of the file's own tags, one of `tags.SCHEMES`.
         repaired: how many tags of a BIO file began an entity with I- and were made B-.
+        first_repaired: where the first of them stands, in words.
     """
 
     scheme: str = "BIO"
     repaired: int = 0
+    first_repaired: str = ""
 
 
 def read_tagged(
@@ -89,7 +91,7 @@ def read_tagged(
 
 def as_bio(
     sequences: Sequence[Sequence[str]], place: Callable[[int, int], str], errors: RowErrors
-) -> tuple[list[list[str] | None], str, int]:
+) -> tuple[list[list[str] | None], dict[str, Any]]:
     """Tags of any scheme as BIO.
 
     Args:
@@ -98,10 +100,11 @@ def as_bio(
         errors: takes the sentences with a tag that does not fit.
 
     Returns:
-        (BIO tags of each sentence, None for one that was left out; the scheme of the file; how many I- became B-).
+        BIO tags of each sentence, None for one that was left out; and what `TaggedRecords` says of them: `scheme`,
+        `repaired` and `first_repaired`.
     """
     scheme = schemes.detect_scheme(sequences)
-    out, repaired = [], 0
+    out, repaired, first = [], 0, ""
     for index, tags in enumerate(sequences):
         bio = None
         with errors:
@@ -109,9 +112,14 @@ def as_bio(
             if problem:
                 raise BadInput(f"{place(index, problem[0])}: {problem[1]}")
             bio = schemes.to_bio(tags, scheme)
-            repaired += sum(map(str.__ne__, bio, tags)) if scheme == "BIO" else 0
+            changed = (
+                [word for word, pair in enumerate(zip(bio, tags)) if pair[0] != pair[1]] if scheme == "BIO" else []
+            )
+            if changed and not repaired:
+                first = place(index, changed[0])
+            repaired += len(changed)
         out.append(bio)
-    return out, scheme, repaired
+    return out, {"scheme": scheme, "repaired": repaired, "first_repaired": first}
 
 
 def check_tags(tags: Any, tokens: Sequence[str], place: str) -> list[str]:
@@ -175,11 +183,11 @@ def _number(role, columns, usual, path) -> int:
 
 def _word_records(path, rows, fields, errors, place) -> TaggedRecords:
     """Records of (row, tokens, tags); `place` takes a row and the number of a word."""
-    bio, scheme, repaired = as_bio([tags for _, _, tags in rows], lambda i, word: place(rows[i][0], word), errors)
+    bio, found = as_bio([tags for _, _, tags in rows], lambda i, word: place(rows[i][0], word), errors)
     kept = [(row, tokens, tags) for (row, tokens, _), tags in zip(rows, bio) if tags is not None]
     errors.check_rest(path, len(kept), "sentence")
     numbers, tokens, targets = (list(values) for values in zip(*kept))
-    return TaggedRecords({"tokens": tokens}, targets, numbers, path, fields, tuple(errors.skipped), scheme, repaired)
+    return TaggedRecords({"tokens": tokens}, targets, numbers, path, fields, tuple(errors.skipped), **found)
 
 
 # === Raw text ===

@@ -81,8 +81,7 @@ def join_signatures(by_task):
 
 def _targets(task, serialized):
     spec = {name: feature for name, feature in task.example_spec.items() if name not in task.serving_inputs}
-    (target,) = tf.io.parse_example(serialized, spec).values()
-    return task.target_features(target)
+    return task.target_features(tf.io.parse_example(serialized, spec))
 
 
 def _strings(name):

@@ -8,6 +8,7 @@ from bert_keras.metrics.question_answering import (
     best_null_threshold,
     cmrc_counts,
     cmrc_metrics,
+    cmrc_metrics_of_counts,
     squad_counts,
     squad_metrics,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "best_null_threshold",
     "cmrc_counts",
     "cmrc_metrics",
+    "cmrc_metrics_of_counts",
     "entity_counts",
     "entity_metrics",
     "intent_slot_counts",

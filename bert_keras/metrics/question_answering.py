@@ -156,7 +156,12 @@ def cmrc_metrics(gold_texts: Sequence[Sequence[str]], predicted: Sequence[str]) 
         ValueError: no questions, lengths differ, or a question without a gold answer (named by its row, counted
             from 0).
     """
-    out = answer_metrics_of_counts(sum_counts(each_row(cmrc_counts, gold_texts, predicted)))
+    return cmrc_metrics_of_counts(sum_counts(each_row(cmrc_counts, gold_texts, predicted)))
+
+
+def cmrc_metrics_of_counts(counts: Counts) -> dict[str, float]:
+    """What `answer_metrics_of_counts` gives, and average, the mean of exact_match and f1."""
+    out = answer_metrics_of_counts(counts)
     return out | {"average": (out["exact_match"] + out["f1"]) / 2}
 
 

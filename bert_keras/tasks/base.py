@@ -9,16 +9,16 @@ from bert_keras.data.readers import read_columns
 from bert_keras.data.records import Records
 from bert_keras.errors import BadInput
 from bert_keras.files import replaced_directory
-from bert_keras.tasks.trainable import TrainableTask
+from bert_keras.tasks.pipelined import PipelinedTask
 from bert_keras.tokenizers import BertPreprocessor
 from bert_keras.training.distribution import get_strategy
 
 
-class BertTask(TrainableTask):
+class BertTask(PipelinedTask):
     """A model over `BertBackbone` that takes text and gives named answers. Subclasses are the tasks.
 
     A subclass sets `task_name`, `columns`, `options`, `reading` (how its files may be read), builds its functional
-    model in `__init__`, and fills in the methods under "What a task says" below.
+    model in `__init__`, and fills in the methods under "What a task says" below and those of `PipelinedTask`.
     """
 
     backbone_cls = BertBackbone
@@ -76,49 +76,6 @@ class BertTask(TrainableTask):
     def answers_of(self, served):
         """The served arrays (`serving_outputs` as numpy) as one JSON-able dict per input."""
         raise NotImplementedError(f"{type(self).__name__}.answers_of")
-
-    # === What the pipeline asks ===
-
-    @classmethod
-    def in_pipeline(cls):
-        """Whether the task has what the pipeline asks for."""
-        return cls.example_targets.__func__ is not BertTask.example_targets.__func__
-
-    @classmethod
-    def example_targets(cls, records, **described):
-        """Raw targets as a `tf.Example` holds them: for each record a list of strings, ints or floats.
-
-        Args:
-            records: `Records` with targets.
-            **described: what `describe_targets` gave.
-
-        Raises:
-            BadInput: a target is missing, or unknown to what was described.
-        """
-        raise NotImplementedError(f"{cls.__name__}.example_targets")
-
-    @property
-    def example_spec(self):
-        """How to parse a raw `tf.Example`: dict of feature name to `tf.io` feature."""
-        raise NotImplementedError(f"{type(self).__name__}.example_spec")
-
-    @property
-    def example_inputs(self):
-        """The part of `example_spec` that is input: what a `tf.Example` that is served may have."""
-        return {name: self.example_spec[name] for name in self.serving_inputs}
-
-    def inputs_of_examples(self, parsed):
-        """In the graph: what `tf.io.parse_example` gave for `example_inputs` as the features of `served_answers`."""
-        return parsed
-
-    def target_features(self, target):
-        """In the graph: the target feature of a batch of raw examples as a dict of what `fit` and the metrics take."""
-        raise NotImplementedError(f"{type(self).__name__}.target_features")
-
-    @classmethod
-    def eval_spec(cls, **described):
-        """The `EvalSpec` of a model with these targets; arguments as `describe_targets` gave them."""
-        raise NotImplementedError(f"{cls.__name__}.eval_spec")
 
     # === Records ===
 

@@ -54,22 +54,61 @@ def check_options(described, values, place):
             raise BadInput(f"{place(name)}: it is {value!r}; expected {option.type.__name__}")
 
 
+# What a feature of an example is there for.
+INPUT, TARGET, SLICE = "input", "target", "slice"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExampleFeature:
+    """A feature of the `tf.Example`s that the pipeline makes of a task's records.
+
+    Attributes:
+        dtype: "string", "int64" or "float32".
+        role: INPUT (the model reads it), TARGET (it is learnt and measured) or SLICE (metrics are reported for each of
+            its values; nothing else reads it).
+        is_list: whether an example has any number of values, none included, and not exactly one.
+        domain: for strings, the values that are no anomaly: () any; None those that the training examples have.
+    """
+
+    dtype: str = "string"
+    role: str = INPUT
+    is_list: bool = False
+    domain: tuple | None = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class EvalSpec:
     """How the pipeline's Evaluator measures this task.
 
+    Metrics are computed in one of two ways. With `count`, each example is counted and the counts are added up, on any
+    number of machines, before `function` divides; without, `function` gets the arrays of all examples, as metrics of
+    ranks (ROC AUC, Spearman) need it.
+
     Attributes:
-        prediction_key: the output of the SavedModel's `examples` signature that holds the predictions.
-        label_key: the feature of `target_features` that holds the labels.
-        function: `module:name` of a function `(labels, predictions) -> dict of metric name to float`.
-        metrics: the names that the function gives.
+        function: `module:name` of a function that gives a dict of metric name to float: of summed counts, or of
+            `(labels, predictions)`.
+        metrics: the names to report. One that the function leaves out for some examples is NaN there.
         main_metric: the one that decides whether a model is better than another.
         lower_is_better: the names of those that should fall.
+        count: `module:name` of a function `(labels, predictions, **arguments)` of one example, two dicts of arrays
+            (what `target_features` gave, and the outputs of the signature `examples`), that gives counts: a dict of
+            name to array, to be added name by name.
+        arguments: further arguments of `count`, JSON-able.
+        label_key: without `count`, the feature of `target_features` that holds the labels.
+        prediction_key: without `count`, the output of the signature `examples` that holds the predictions.
+        label_keys: with `count`, the features of `target_features` that it reads.
+        details: those of `metrics` that are not shown for each slice.
+        slices: features of the examples by whose values the metrics are reported where the user names none.
     """
 
-    prediction_key: str
-    label_key: str
     function: str
     metrics: tuple
     main_metric: str
     lower_is_better: tuple = ()
+    count: str = ""
+    arguments: dict = dataclasses.field(default_factory=dict)
+    label_key: str = ""
+    prediction_key: str = ""
+    label_keys: tuple = ()
+    details: tuple = ()
+    slices: tuple = ()

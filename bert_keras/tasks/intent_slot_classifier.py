@@ -13,13 +13,11 @@ from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
 from bert_keras.metrics.intents import intent_slot_metrics
 from bert_keras.tasks.description import Column, TaskOption
+from bert_keras.tasks.intent_examples import INTENT, SEPARATOR, SLOTS, IntentExamples, only_first_windows
 from bert_keras.tasks.tagging import served_spans, spans_of_served
-from bert_keras.tasks.word_task import TOKENS, GivenWords, WordTask, labels_of, plain_spans, target_spans
+from bert_keras.tasks.word_examples import TOKENS
+from bert_keras.tasks.word_task import GivenWords, labels_of, plain_spans
 from bert_keras.training.metrics import TagAccuracy
-
-INTENT, SLOTS = "intent", "slots"
-# What joins the names of several intents, as the published data write them.
-SEPARATOR = "#"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +33,7 @@ class GivenUtterances(GivenWords):
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class IntentSlotClassifier(WordTask):
+class IntentSlotClassifier(IntentExamples):
     """Find what an utterance asks for, and the words that say with what: intent and slots.
 
     One encoder with two heads (Chen, Zhuo & Wang 2019): the pooled vector gives the intents, each word's vector its
@@ -130,7 +128,7 @@ class IntentSlotClassifier(WordTask):
         intents = sorted({intent for intents, _ in records.targets for intent in intents})
         if len(intents) < 2:
             raise BadInput(f"{records.source}: every utterance has the intent {intents[0]!r}; expected at least two.")
-        spans = target_spans(records, [tags for _, tags in records.targets])
+        spans = cls.gold_spans(records)
         several = any(len(intents) > 1 for intents, _ in records.targets)
         return {"intents": intents, "labels": labels_of(records, spans), "multi_intent": several, **options}
 
@@ -138,7 +136,7 @@ class IntentSlotClassifier(WordTask):
         x = {TOKENS: records.features[TOKENS]}
         if records.targets is None:
             return x, None, None
-        self.check_known(records, target_spans(records, [tags for _, tags in records.targets]), SLOTS)
+        self.check_known(records, self.gold_spans(records), self.span_field(records))
         for index, (intents, _) in enumerate(records.targets):
             for intent in intents:
                 if intent not in self.intents:
@@ -150,7 +148,7 @@ class IntentSlotClassifier(WordTask):
 
     def validation_records(self, records):
         """The utterances whose intents and slots the model knows; ATIS, for one, tests on intents never trained on."""
-        spans = target_spans(records, [tags for _, tags in records.targets])
+        spans = self.gold_spans(records)
         unknown = [
             [(intent, INTENT) for intent in intents if intent not in self.intents] + slots
             for (intents, _), slots in zip(records.targets, self.unknown_labels(spans, SLOTS))
@@ -204,11 +202,7 @@ class IntentSlotClassifier(WordTask):
         slots, words = super().row_targets(encoded, given)
         if slots is None:
             return None, None
-        document = encoded.windows.document.numpy()
-        intents = given.intents[document]
-        # An utterance in several windows says what it asks for in its first one.
-        intents[encoded.windows.begin.numpy() > 0] = -1
-        return {INTENT: intents, SLOTS: slots}, None
+        return {INTENT: only_first_windows(given.intents, encoded).numpy(), SLOTS: slots}, None
 
     # === Loss and metrics ===
 

@@ -17,7 +17,8 @@ from bert_keras.metrics.question_answering import best_null_threshold, cmrc_metr
 from bert_keras.tasks.answer_spans import NEVER, best_spans, window_spans
 from bert_keras.tasks.description import Column, TaskOption
 from bert_keras.tasks.inputs import collect
-from bert_keras.tasks.windowed import WindowedTask, check_weights
+from bert_keras.tasks.question_examples import PLACES, QuestionExamples
+from bert_keras.tasks.windowed import check_weights
 from bert_keras.tokenizers.question_preprocessor import CONTEXT, QUESTION, QuestionPreprocessor
 from bert_keras.training.metrics import SpanAccuracy
 
@@ -49,7 +50,7 @@ class GivenQuestions:
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class QuestionAnswerer(WindowedTask):
+class QuestionAnswerer(QuestionExamples):
     """Answer questions with a part of a context, or say that it holds no answer.
 
     A linear layer over each token's vector gives the scores of being an answer's first and its last piece (Devlin et
@@ -223,7 +224,8 @@ class QuestionAnswerer(WindowedTask):
         if given.places is None:
             return None, None
         begin, end = (tf.constant([place[i] for place in given.places], tf.int32) for i in (0, 1))
-        return window_spans(encoded, begin, end).numpy(), None
+        places = window_spans(encoded, begin, end).numpy()
+        return self.targets_of_rows({PLACES: places}, encoded.windows.token_ids.row_lengths().numpy())
 
     # === Loss and metrics ===
 
@@ -295,12 +297,6 @@ class QuestionAnswerer(WindowedTask):
             null_score = float(served["null_score"][row])
             answers.append({"answer": best[0] if has_answer else None, "null_score": null_score, "n_best": best})
         return answers
-
-    # === Examples ===
-
-    @property
-    def example_inputs(self):
-        return {name: tf.io.FixedLenFeature([], tf.string) for name in (QUESTION, CONTEXT)}
 
     def get_config(self):
         return {

@@ -7,12 +7,18 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.data.propbank import read_propbank
+from bert_keras.data.words import join_words
 from bert_keras.errors import BadInput
-from bert_keras.metrics.roles import role_counts
-from bert_keras.tasks.description import Column
+from bert_keras.metrics.roles import PREDICATE_ROLES, role_counts
+from bert_keras.tasks.description import Column, ExampleFeature
+from bert_keras.tasks.pipelined import dense
 from bert_keras.tasks.span_labeler import SpanLabeler
+from bert_keras.tasks.word_examples import TOKENS
 from bert_keras.tasks.word_task import GivenWords
-from bert_keras.tokenizers.word_preprocessor import MARK, PREDICATE
+from bert_keras.tokenizers.word_preprocessor import MARK, PREDICATE, TEXT
+
+# Where the predicate stands, in characters.
+_BEGIN, _END = "predicate_begin", "predicate_end"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +72,11 @@ class SemanticRoleLabeler(SpanLabeler):
     answer_name = "roles"
     # Corpora have rare roles: some stand in the held-out part alone.
     open_labels = True
+    types_feature = "role_types"
+    example_count = "count_roles"
+    uncounted = PREDICATE_ROLES
+    # The predicates of a sentence all go into training or all into evaluation.
+    split_by = TEXT
 
     def __init__(self, backbone, preprocessor=None, **kwargs):
         if preprocessor is not None and not preprocessor.marked:
@@ -104,9 +115,30 @@ class SemanticRoleLabeler(SpanLabeler):
             predicates = np.asarray([_place(p, row, words) for row, p in enumerate(predicates)], "int32").reshape(-1, 2)
         return GivenPredicates(words.texts, words.words, words.spans, words.weights, predicates)
 
-    @property
-    def example_inputs(self):
-        return {**super().example_inputs, PREDICATE: tf.io.FixedLenFeature([], tf.string)}
+    # === Pipeline ===
+
+    @classmethod
+    def example_layout(cls, **described):
+        place = ExampleFeature("int64", is_list=True)
+        predicate = {PREDICATE: ExampleFeature(), _BEGIN: place, _END: place}
+        return {**super().example_layout(**described), **predicate}
+
+    @classmethod
+    def example_features(cls, records, **described):
+        """As of spans; and the predicate, with its place, for a sentence may have the same word twice."""
+        words = list(map(join_words, records.features[TOKENS]))
+        predicates = records.features[PREDICATE]
+        return {
+            **super().example_features(records, **described),
+            PREDICATE: [tokens[number] for tokens, number in zip(records.features[TOKENS], predicates)],
+            _BEGIN: [[joined.begin[number]] for joined, number in zip(words, predicates)],
+            _END: [[joined.end[number]] for joined, number in zip(words, predicates)],
+        }
+
+    def inputs_of_examples(self, parsed):
+        """The words and the predicate, found by its place where an example has it, else as it is written."""
+        begin, end = (dense(parsed[name], -1)[:, 0] for name in (_BEGIN, _END))
+        return {**super().inputs_of_examples(parsed), MARK: tf.stack([begin, end], axis=1)}
 
 
 def _place(predicate, row, words):

@@ -6,14 +6,16 @@ import tensorflow as tf
 
 from bert_keras.errors import BadInput
 from bert_keras.metrics.entities import metrics_of_counts, span_counts, sum_counts
-from bert_keras.tasks.description import TaskOption
+from bert_keras.tasks.description import EvalSpec, TaskOption
 from bert_keras.tasks.tagging import served_spans, spans_of_served
-from bert_keras.tasks.word_task import TOKENS, WordTask, labels_of, plain_spans, target_spans
+from bert_keras.tasks.word_examples import LENGTH, SPAN_BEGIN, SPAN_END, SPAN_LABEL
+from bert_keras.tasks.word_task import WordTask, labels_of, plain_spans
 from bert_keras.training.metrics import TagAccuracy
 
 
 class SpanLabeler(WordTask):
-    """A word task with the tagging head alone. A subclass sets `answer_name` and builds its model by `build_labeler`.
+    """A word task with the tagging head alone. A subclass sets `answer_name`, `types_feature` and, where its spans are
+    not counted as entities are, `counts` and `example_count`, the function of `example_counts` that does the same.
 
     The answers are a dict for each text: `{answer_name: [{"text", "label", "begin", "end", "score"}]}`.
     """
@@ -21,6 +23,7 @@ class SpanLabeler(WordTask):
     answer_name = None
     # Whether data to measure on may have labels that the model does not know; it has those wrong.
     open_labels = False
+    example_count = "count_entities"
     options = (
         TaskOption("crf", type=bool, default=False, help="Choose the tags of a text together, by a CRF."),
         TaskOption(
@@ -47,19 +50,19 @@ class SpanLabeler(WordTask):
 
     @classmethod
     def describe_targets(cls, records, crf=False, label_pieces="first"):
-        return {"labels": labels_of(records, target_spans(records)), "crf": crf, "label_pieces": label_pieces}
+        return {"labels": labels_of(records, cls.gold_spans(records)), "crf": crf, "label_pieces": label_pieces}
 
     def encode_records(self, records):
         x = dict(records.features)
         if records.targets is None:
             return x, None, None
-        self.check_known(records, target_spans(records), "tags" if TOKENS in x else "spans")
+        self.check_known(records, self.gold_spans(records), self.span_field(records))
         return x, records.targets, None
 
     def validation_records(self, records):
         if not self.open_labels:
             return super().validation_records(records)
-        return self.known_records(records, self.unknown_labels(target_spans(records), "tags"))
+        return self.known_records(records, self.unknown_labels(self.gold_spans(records), self.span_field(records)))
 
     def evaluate_records(self, records, batch_size=64):
         if records.targets is None:
@@ -67,7 +70,7 @@ class SpanLabeler(WordTask):
         x, _, _ = self.encode_records(dataclasses.replace(records, targets=None) if self.open_labels else records)
         counts = (
             self.counts(gold, plain_spans(answer[self.answer_name]))
-            for gold, answer in zip(target_spans(records), self.predict(x, batch_size=batch_size))
+            for gold, answer in zip(self.gold_spans(records), self.predict(x, batch_size=batch_size))
         )
         return metrics_of_counts(sum_counts(counts))
 
@@ -94,6 +97,21 @@ class SpanLabeler(WordTask):
 
     def answers_of(self, served):
         return [{self.answer_name: spans} for spans in spans_of_served(served, self.answer_name)]
+
+    @classmethod
+    def eval_spec(cls, labels=(), **_):
+        scores = ("precision", "recall", "f1")
+        details = tuple(f"{score}_{label}" for label in sorted(set(labels) - cls.uncounted) for score in scores)
+        return EvalSpec(
+            "bert_keras.metrics:metrics_of_counts",
+            (*scores, *(f"macro_{score}" for score in scores), *details),
+            "f1",
+            count=f"bert_keras.tasks.example_counts:{cls.example_count}",
+            arguments={"name": cls.answer_name},
+            label_keys=(SPAN_BEGIN, SPAN_END, SPAN_LABEL),
+            details=details,
+            slices=(cls.types_feature, LENGTH),
+        )
 
     def get_config(self):
         return {**super().get_config(), "labels": list(self.tag_set.tags)}

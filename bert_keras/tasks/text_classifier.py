@@ -12,15 +12,15 @@ from bert_keras.errors import BadInput
 from bert_keras.layers import Linear
 from bert_keras.metrics.classification import multilabel_metrics, single_label_metrics
 from bert_keras.metrics.regression import regression_metrics
-from bert_keras.tasks.base import BertTask
-from bert_keras.tasks.description import Column, EvalSpec, TaskOption
+from bert_keras.tasks.description import Column, TaskOption
+from bert_keras.tasks.text_examples import TextExamples
 
 PROBLEMS = label_data.PROBLEMS
 SINGLE_LABEL = ("binary", "multiclass")
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class TextClassifier(BertTask):
+class TextClassifier(TextExamples):
     """Classify texts or pairs of texts: sentiment, topic, paraphrase, inference, similarity.
 
     Dropout and a linear layer over the pooled `[CLS]` vector (Devlin et al. 2019, section 4.1).
@@ -274,68 +274,6 @@ class TextClassifier(BertTask):
             {"label": label.decode(), "score": float(score), "scores": scores}
             for label, score, scores in zip(served["label"], served["score"], rows)
         ]
-
-    # === Pipeline ===
-
-    @classmethod
-    def example_targets(cls, records, problem, labels, label_separator=None, **described):
-        """Raw targets as a `tf.Example` holds them: for each record a list of label names, or of one float.
-
-        Args:
-            records: `Records` with targets.
-            problem, labels, label_separator: from `describe_targets`, whose other keys are taken and not needed.
-
-        Raises:
-            BadInput: a target is missing, or not one of `labels`.
-        """
-        if problem == "regression":
-            return [[float(value)] for value in label_data.regression_values(records)]
-        if problem == "multilabel":
-            label_data.many_hot(records, labels, label_separator)
-            return [sorted(names) for names in label_data.label_sets(records, label_separator)]
-        return [[labels[label]] for label in label_data.class_ids(records, labels)]
-
-    @property
-    def example_spec(self):
-        """Features of a raw `tf.Example`: the texts, and the target as it stands in the table."""
-        texts = {name: tf.io.FixedLenFeature([], tf.string) for name in self.serving_inputs}
-        if self.problem == "regression":
-            return {**texts, "label": tf.io.FixedLenFeature([], tf.float32)}
-        if self.problem == "multilabel":
-            return {**texts, "label": tf.io.VarLenFeature(tf.string)}
-        return {**texts, "label": tf.io.FixedLenFeature([], tf.string)}
-
-    def target_features(self, target):
-        """In the graph: the raw target of a batch of examples as dict of `label_id` to what `fit` takes.
-
-        Args:
-            target: string `[n]`, float32 `[n]` for regression, or string SparseTensor `[n, labels]` for multi-label.
-        """
-        if self.problem == "regression":
-            return {"label_id": target}
-        known = tf.constant(self.labels)
-        if self.problem == "multilabel":
-            dense = tf.sparse.to_dense(target, default_value="")
-            return {"label_id": tf.cast(tf.reduce_any(dense[:, :, None] == known, axis=1), tf.float32)}
-        matches = target[:, None] == known
-        # An unknown label becomes -1 instead of silently the first class.
-        found = tf.reduce_any(matches, axis=-1)
-        return {"label_id": tf.where(found, tf.argmax(matches, axis=-1, output_type=tf.int64), -1)}
-
-    @classmethod
-    def eval_spec(cls, problem, **_):
-        if problem == "regression":
-            errors = ("mean_squared_error", "mean_absolute_error")
-            function = "bert_keras.metrics:regression_metrics"
-            return EvalSpec("value", "label_id", function, ("pearson", "spearman", *errors), "pearson", errors)
-        if problem == "multilabel":
-            names = ("micro_f1", "macro_f1", "samples_f1", "subset_accuracy", "hamming_error")
-            function = "bert_keras.metrics:multilabel_metrics"
-            return EvalSpec("scores", "label_id", function, names, "micro_f1", ("hamming_error",))
-        names = ("accuracy", "macro_f1", "matthews")
-        if problem == "binary":
-            names += ("f1", "precision", "recall", "roc_auc")
-        return EvalSpec("scores", "label_id", "bert_keras.metrics:single_label_metrics", names, "accuracy")
 
     def get_config(self):
         return {

@@ -51,6 +51,7 @@ class TokenClassifier(SpanLabeler):
         Column("spans", required=False, aliases=("entities", "labels"), is_target=True, help="Labelled spans of text."),
     )
     answer_name = "entities"
+    types_feature = "entity_types"
 
     @classmethod
     def from_preset(cls, preset, load_weights=True, **kwargs):

@@ -7,9 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.pipelined import SEGMENT_IDS, TOKEN_IDS
 from bert_keras.tokenizers.windows import padded
 from bert_keras.training.batching import PerToken, TokenizedRows
 
+# The lengths in tokens of an example's windows, whose ids Transform writes one after the other.
+WINDOW_LENGTHS = "window_lengths"
 # Texts that are tokenized, or answered, at a time: few enough to stay small in memory.
 _CHUNK = 512
 
@@ -18,9 +21,11 @@ class WindowedTask(BertTask):
     """A task whose texts become one row or several, and whose answers are put together from the rows' outputs.
 
     The preprocessor's `encode` gives a tuple with the field `windows`. A subclass gives `given`, `row_targets`,
-    `serving_outputs(outputs, encoded)` and `answers_of`.
+    `serving_outputs(outputs, encoded)` and `answers_of`; for the pipeline `targets_in_graph`, `targets_of_rows` and,
+    where some examples are not learnt from, `learnable`.
     """
 
+    has_windows = True
     _traces = {}
 
     def given(self, x, y=None, sample_weight=None):
@@ -96,6 +101,69 @@ class WindowedTask(BertTask):
         if unknown:
             raise ValueError(f"predict takes x and batch_size, not {', '.join(sorted(unknown))}.")
         return self.answers(x, batch_size or 64)
+
+    # === Pipeline ===
+
+    def targets_in_graph(self, encoded, parsed):
+        """As `row_targets`, in the graph, from raw examples.
+
+        Args:
+            encoded: what the preprocessor's `encode` gave for their inputs.
+            parsed: what `tf.io.parse_example` gave for `example_spec`.
+
+        Returns:
+            Dict of name to the targets of the windows' rows: an int32 RaggedTensor `[rows, length]`, or a tensor
+            `[rows, k]`.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.targets_in_graph")
+
+    def targets_of_rows(self, values, lengths):
+        """The targets that `fit` takes, and how much each row counts (float32 `[rows]` or None).
+
+        Args:
+            values: what `targets_in_graph` gave, as numpy arrays of all rows' values one after the other.
+            lengths: int `[rows]`, in tokens.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.targets_of_rows")
+
+    def learnable(self, parsed):
+        """Bool `[n]`: the raw examples that `fit` would be given; None = all."""
+        return None
+
+    def training_features(self, parsed):
+        """All windows of an example one after the other: `token_ids`, `segment_ids`, the targets, and
+        `window_lengths` to part them again. An example that is not learnt from has no window.
+        """
+        encoded = self.preprocessor.encode(self.inputs_of_examples(parsed))
+        windows, targets = encoded.windows, self.targets_in_graph(encoded, parsed)
+        of_rows = {TOKEN_IDS: windows.token_ids, SEGMENT_IDS: windows.segment_ids, **targets}
+        of_rows[WINDOW_LENGTHS] = windows.token_ids.row_lengths()[:, None]
+        count = tf.shape(parsed[self.serving_inputs[0]], out_type=tf.int64)[0]
+        learnable = self.learnable(parsed)
+        return {name: _of_examples(values, windows.document, count, learnable) for name, values in of_rows.items()}
+
+    def training_rows(self, features):
+        values = {name: ragged.flat_values.numpy() for name, ragged in features.items()}
+        lengths, token_ids, segment_ids = (
+            values.pop(name).astype("int32") for name in (WINDOW_LENGTHS, TOKEN_IDS, SEGMENT_IDS)
+        )
+        targets, weights = self.targets_of_rows(values, lengths)
+        return TokenizedRows(token_ids, lengths, segment_ids, targets, weights)
+
+    def count_windows(self, records):
+        x, *_ = self.encode_records(dataclasses.replace(records, targets=None))
+        # Not through the graph: tracing it takes longer than these few records.
+        return np.bincount(self.preprocessor.encode(self.given(x).tensors()).windows.document)
+
+
+def _of_examples(values, document, count, learnable):
+    """Values of the windows' rows, RaggedTensor or tensor `[rows, k]`, as a RaggedTensor `[n, values of all rows]`."""
+    ragged = values if isinstance(values, tf.RaggedTensor) else tf.RaggedTensor.from_tensor(values)
+    example, flat = tf.gather(tf.cast(document, tf.int64), ragged.value_rowids()), ragged.flat_values
+    if learnable is not None:
+        kept = tf.gather(learnable, example)
+        example, flat = tf.boolean_mask(example, kept), tf.boolean_mask(flat, kept)
+    return tf.RaggedTensor.from_value_rowids(flat, example, nrows=count, validate=False)
 
 
 def _spec_of_any_size(tensor):

@@ -12,11 +12,9 @@ from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
 from bert_keras.layers.crf import LinearChainCRF, bio_constraints
 from bert_keras.tasks.tagging import TagSet
-from bert_keras.tasks.windowed import WindowedTask, check_weights
+from bert_keras.tasks.windowed import check_weights
+from bert_keras.tasks.word_examples import TOKENS, WordExamples, tag_targets
 from bert_keras.tokenizers.word_preprocessor import TEXT, WORD_BEGIN, WORD_END, WordPreprocessor
-from bert_keras.training.batching import PerToken
-
-TOKENS = "tokens"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +55,7 @@ def ragged(rows):
     return tf.RaggedTensor.from_row_lengths(flat, np.asarray([len(row) for row in rows], "int64"), validate=False)
 
 
-class WordTask(WindowedTask):
+class WordTask(WordExamples):
     """A task that gives the words of a text tags, and so finds labelled spans in it.
 
     A subclass calls `tagging_head` while it builds its model, and `decode` in its `serving_outputs`.
@@ -142,8 +140,7 @@ class WordTask(WindowedTask):
         if given.spans is None:
             return None, None
         tags = self.token_tags(encoded, given.spans)
-        # The loss is a mean over words, so a row counts by how many it has.
-        return PerToken(tags), count_words(tags, encoded.windows.token_ids.row_lengths().numpy())
+        return tag_targets(tags, encoded.windows.token_ids.row_lengths().numpy())
 
     def token_tags(self, encoded, spans):
         """The tag of each of the windows' tokens that says something of a word, else -1: int32 `[all tokens]`."""
@@ -284,18 +281,6 @@ class WordTask(WindowedTask):
             "dropout": self.dropout_rate,
         }
 
-    # === Examples ===
-
-    @property
-    def example_inputs(self):
-        """The text, and where its words stand; without words the model finds them."""
-        words = {name: tf.io.VarLenFeature(tf.int64) for name in (WORD_BEGIN, WORD_END)}
-        return {TEXT: tf.io.FixedLenFeature([], tf.string), **words}
-
-    def inputs_of_examples(self, parsed):
-        words = {name: tf.RaggedTensor.from_sparse(parsed[name]) for name in (WORD_BEGIN, WORD_END)}
-        return {**parsed, **words}
-
 
 def pack(logits, targets, real):
     """Moves the real positions of each row to its front.
@@ -311,20 +296,6 @@ def pack(logits, targets, real):
     )
 
 
-def target_spans(records, targets=None):
-    """The targets of records as lists of `(begin, end, label)`, in characters of the text that the words make.
-
-    Args:
-        records: `Records` with `tokens` or `text`.
-        targets: lists of BIO tags or of spans; None = the records' own.
-    """
-    targets = records.targets if targets is None else targets
-    if TOKENS not in records.features:
-        return targets
-    words = map(join_words, records.features[TOKENS])
-    return [spans_of_tags(joined, tags) for joined, tags in zip(words, targets)]
-
-
 def labels_of(records, spans):
     """The labels of records' spans, sorted. Raises `BadInput` where there is none."""
     labels = sorted({label for row in spans for _, _, label in row})
@@ -336,13 +307,6 @@ def labels_of(records, spans):
 def plain_spans(found):
     """Spans as `answers_of` gives them as `(begin, end, label)`."""
     return [(span["begin"], span["end"], span["label"]) for span in found]
-
-
-def count_words(tags, lengths):
-    """Float32 `[rows]`: how many of a row's tokens have a tag."""
-    ends = np.cumsum(lengths)
-    total = np.concatenate([[0], np.cumsum(tags >= 0)])
-    return (total[ends] - total[ends - lengths]).astype("float32")
 
 
 def _texts_and_words(x):

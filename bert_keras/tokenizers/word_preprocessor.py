@@ -75,7 +75,8 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
         x: strings `[n]`, or a dict of `text` and, where the words are known, `word_begin` and `word_end`: int
             RaggedTensors `[n, words]`, in characters. Of a text without given words `find_words` finds them. Where
             `marked`, also `mark`: int `[n, 2]`, begin and end in characters; or `predicate`: strings `[n]`, and the
-            first word that is written so is marked, none where there is none.
+            first word that is written so is marked, none where there is none; or both, and the predicate tells where
+            the mark is -1.
 
     Output: dict of int32 `[rows, length]`: `token_ids`, `segment_ids`, `padding_mask`; a row for each window.
     """
@@ -130,8 +131,7 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
         first = (of_piece >= 0) & first_of_run(of_piece, pieces.ids)
         segments = None
         if self.marked:
-            mark = _first_like(text, words, x[PREDICATE]) if MARK not in x else x[MARK]
-            mark = tf.cast(tf.reshape(mark, [-1, 2]), tf.int32)
+            mark = _marks(text, words, x)
             row = pieces.ids.value_rowids()
             begin, end = tf.gather(mark[:, 0], row), tf.gather(mark[:, 1], row)
             inside = (pieces.begin.flat_values < end) & (pieces.end.flat_values > begin)
@@ -161,6 +161,14 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
             "overlap": self.overlap,
             "marked": self.marked,
         }
+
+
+def _marks(text, words, x):
+    given = None if MARK not in x else tf.cast(tf.reshape(x[MARK], [-1, 2]), tf.int32)
+    if PREDICATE not in x:
+        return given
+    found = _first_like(text, words, x[PREDICATE])
+    return found if given is None else tf.where(given[:, :1] >= 0, given, found)
 
 
 def _first_like(text, words, wanted):

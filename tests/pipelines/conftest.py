@@ -100,3 +100,41 @@ def refusal():
         return sentence
 
     return call
+
+
+@pytest.fixture(scope="session")
+def word_preset(tmp_path_factory):
+    """Directory of a random encoder with the vocabulary of `small_tasks`, which learns within a few dozen steps."""
+    import keras
+
+    from bert_keras import BertBackbone, BertPreprocessor, TextClassifier, WordPieceTokenizer
+    from tests.pipelines.small_tasks import PIECES
+
+    keras.utils.set_random_seed(1)
+    size = {"num_layers": 2, "num_heads": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequence_length": 32}
+    size |= {"initializer_range": 0.15, "dropout": 0.0, "attention_dropout": 0.0}
+    encoder = BertBackbone(vocabulary_size=len(PIECES), **size)
+    preprocessor = BertPreprocessor(WordPieceTokenizer(list(PIECES)), max_length=32)
+    path = tmp_path_factory.mktemp("presets") / "words"
+    TextClassifier(encoder, preprocessor, labels=["a", "b"]).save_to_preset(str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_task_config(word_preset):
+    """A function that writes the config of a task into a folder and returns its path.
+
+    `data`, `task` and `evaluate` are the insides of those sections, in YAML's short form.
+    """
+
+    def write(folder, task, data, evaluate="", options=""):
+        path = folder / "pipeline.yaml"
+        path.write_text(
+            f"name: small\ndata: {{{data}}}\ntask: {{name: {task}, options: {{{options}}}}}\n"
+            f"model: {{preset: {word_preset}, max_length: 24}}\n"
+            "train: {epochs: 6, batch_size: 8, learning_rate: 3.0e-3, strategy: none}\n"
+            f"evaluate: {{{evaluate}}}\n"
+        )
+        return path
+
+    return write

@@ -24,7 +24,7 @@ def prepared(tiny_preset, config_with):
 def test_the_training_records_fix_the_labels(prepared):
     made = prepared()
     assert made.recipe["targets"] == {"problem": "binary", "labels": ["neg", "pos"], "pair": False}
-    assert made.texts == ["text"]
+    assert {name: feature["role"] for name, feature in made.layout.items()} == {"text": "input", "label": "target"}
     assert made.rows == {"path": 20}
     assert made.eval_spec.main_metric == "accuracy"
 
@@ -75,6 +75,11 @@ def test_a_changed_vocabulary_is_another_recipe(config_with, tmp_path):
 )
 def test_a_key_that_does_not_fit_the_task_is_named(more, expected, prepared, refusal):
     assert expected in refusal(prepared, "", "", more)
+
+
+def test_a_folder_is_refused_where_the_task_reads_files(prepared, refusal):
+    assert "field 'data.path': " in refusal(prepared, "films.jsonl", ".")
+    assert " is a folder; expected a file" in refusal(prepared, "films.jsonl", ".")
 
 
 def test_an_unknown_preset_is_named(config_with, refusal):

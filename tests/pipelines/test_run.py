@@ -158,7 +158,7 @@ def test_the_transformed_ids_are_those_of_the_tokenizer_that_is_served(first, wo
     from pipelines.trainer import read_rows
 
     files = [str(artifacts(workshop, "Transform", "transformed_examples") / "Split-eval/*")]
-    rows = read_rows(files, str(artifacts(workshop, "Transform", "transform_graph")))
+    rows = read_rows(files, str(artifacts(workshop, "Transform", "transform_graph")), trained)
     ids = np.split(rows.token_ids, np.cumsum(rows.lengths)[:-1])
     found = sorted((tuple(row), int(label)) for row, label in zip(ids, rows.targets))
     given = rows_of(workshop, "eval.jsonl")
@@ -167,7 +167,7 @@ def test_the_transformed_ids_are_those_of_the_tokenizer_that_is_served(first, wo
     assert found == sorted((tuple(row), label) for row, label in expected)
 
 
-def test_the_order_in_which_beam_writes_does_not_matter_to_training(first, workshop, tmp_path):
+def test_the_order_in_which_beam_writes_does_not_matter_to_training(first, workshop, trained, tmp_path):
     import tensorflow as tf
 
     from pipelines.trainer import read_rows
@@ -178,7 +178,7 @@ def test_the_order_in_which_beam_writes_does_not_matter_to_training(first, works
     with tf.io.TFRecordWriter(str(tmp_path / "reversed.gz"), "GZIP") as writer:
         for record in reversed(records):
             writer.write(record)
-    one, other = read_rows([pattern], graph), read_rows([str(tmp_path / "*.gz")], graph)
+    one, other = (read_rows([some], graph, trained) for some in (pattern, str(tmp_path / "*.gz")))
     np.testing.assert_array_equal(one.token_ids, other.token_ids)
     np.testing.assert_array_equal(one.targets, other.targets)
 
@@ -250,6 +250,18 @@ def test_a_model_below_the_bar_is_not_pushed_and_the_run_says_why(first, worksho
     assert f"the model is not good enough, and nothing was pushed: {reason} (the model is at " in str(failure.value)
     assert workshop.lines[-2:] == [f"not blessed: {reason}", "nothing was pushed"]
     assert workshop.pushed == before
+
+
+def test_what_is_unlike_the_training_data_stops_the_run_where_the_config_says_so(first, workshop):
+    path = workshop.folder / "stop.yaml"
+    text = CONFIG.format(preset=workshop.preset, threshold="{lower_bound: 0.8, change: -0.05}")
+    path.write_text(text.replace("eval: eval.jsonl", "eval: eval.jsonl, anomalies: stop"))
+    lines = []
+    with pytest.raises(
+        BadInput, match="split eval, feature 'channel': .*radio.*; mend the data, or go on all the same"
+    ):
+        run_config(path, lines.append)
+    assert lines[-2].endswith("ExampleValidator …")
 
 
 def test_a_model_no_better_than_the_last_blessed_one_is_held_back_where_a_gain_is_asked_for(first, workshop):

@@ -14,6 +14,7 @@ import tensorflow as tf
 from bert_keras.errors import BadInput
 from bert_keras.export import export_saved_model, saved_model
 from bert_keras.tasks.base import BertTask
+from bert_keras.tasks.description import ExampleFeature
 
 IN_A_NEW_PROCESS = """
 import json, sys
@@ -268,9 +269,9 @@ class Tagger(BertTask):
     def serving_outputs(self, outputs):
         return {"tags": outputs}
 
-    @property
-    def example_spec(self):
-        return {"text": tf.io.FixedLenFeature([], tf.string)}
+    @classmethod
+    def example_layout(cls):
+        return {"text": ExampleFeature()}
 
 
 @pytest.mark.parametrize("reads", [("sequence_output",), ("sequence_output", "attentions")])

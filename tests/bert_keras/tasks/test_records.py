@@ -127,10 +127,10 @@ class TestPipelineTargets:
         assert raw(["b|a", ""], problem="multilabel", labels=["a", "b"], label_separator="|") == [["a", "b"], []]
 
     def test_names_become_ids_in_the_graph_and_unknown_ones_minus_1(self, trained):
-        found = trained.target_features(tf.constant(["pos", "neg", "other"]))
+        found = trained.target_features({"label": tf.constant(["pos", "neg", "other"])})
         assert found["label_id"].numpy().tolist() == [1, 0, -1]
 
     def test_several_names_become_a_row_of_zeros_and_ones_in_the_graph(self, make_classifier):
         model = make_classifier(labels=["a", "b", "c"], problem="multilabel", backbone={"num_layers": 1})
         target = tf.sparse.from_dense(tf.constant([["c", "a"], ["b", ""]]))
-        assert model.target_features(target)["label_id"].numpy().tolist() == [[1, 0, 1], [0, 1, 0]]
+        assert model.target_features({"label": target})["label_id"].numpy().tolist() == [[1, 0, 1], [0, 1, 0]]
