@@ -17,19 +17,23 @@ class Section(pydantic.BaseModel):
 
 
 def load_section(path: str | os.PathLike, section: type[Section]) -> Section:
-    """Reads a YAML file as a section whose fields are plain values.
+    """Reads a YAML file as a section.
 
     Raises:
         BadInput: the file cannot be read, a key is unknown, missing or given twice, or a value does not fit; with the
             file, the key and what was expected.
     """
-    values = read_yaml(path)
+    return validate(read_yaml(path), section, str(path))
+
+
+def validate(values: Any, section: type[Section], source: str) -> Section:
+    """The values of a YAML file as a section. Raises `BadInput`, which names `source` and the key."""
     if not isinstance(values, dict):
-        raise BadInput(f"{path}: it is {_kind(values)}; expected keys and values such as `train: train.csv`")
+        raise BadInput(f"{source}: the config is {_kind(values)}; expected keys and values such as `name: reviews`")
     try:
         return section.model_validate(values)
     except pydantic.ValidationError as error:
-        raise BadInput(_sentence(error.errors(), str(path), section)) from error
+        raise BadInput(_in_words(error.errors(), source, section)) from error
 
 
 def read_yaml(path: str | os.PathLike) -> Any:
@@ -61,27 +65,87 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _sentence(errors: list[dict], source: str, section: type[Section]) -> str:
-    known = section.model_fields
+def _in_words(errors: list[dict], source: str, root: type[Section]) -> str:
     # An unknown key often is why a needed one seems to be missing: it comes first.
-    error = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    key = str(error["loc"][0]) if error["loc"] else None
+    error = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    keys = [str(part) for part in error["loc"]]
+    if _is_union(error):
+        keys = keys[:-1]
     if error["type"] == "extra_forbidden":
-        return f"{source}: there is no key {key!r}{nearest(key, known)}; expected some of {', '.join(known)}"
-    place = where(source, field=key)
+        known = list(_section_at(root, keys[:-1]).model_fields)
+        inside = f" of `{'.'.join(keys[:-1])}`" if keys[:-1] else ""
+        return (
+            f"{source}: there is no key {'.'.join(keys)!r}{nearest(keys[-1], known)}; "
+            f"expected the keys{inside} to be among {', '.join(known)}"
+        )
+    place = where(source, field=".".join(keys)) if keys else source
+    if error["type"] == "missing":
+        return f"{place}: the key is missing; expected {_help(root, keys).partition(';')[0]}"
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
-    meaning = " ".join((known[key].description or "a value").split()).rstrip(".") if key in known else "a value"
-    if error["type"] == "missing":
-        return f"{place}: the key is missing; expected {meaning}"
-    expected = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{place}: it is {_shown(error['input'])}; expected {expected} ({meaning})"
+    if error["type"] in ("model_type", "dict_type"):
+        return f"{place}: it is {_kind(error['input'])}; expected keys and values below it"
+    return f"{place}: it is {_shown(error['input'])}; expected {_expected(error, root, keys)}"
+
+
+def _is_union(error: dict) -> bool:
+    # pydantic adds which of several types it tried last.
+    return len(error["loc"]) > 1 and error["loc"][-1] in ("str", "int", "float", "bool")
+
+
+def _section_at(root: type[Section], keys: list[str]) -> type[Section]:
+    section = root
+    for key in keys:
+        field = section.model_fields.get(key)
+        if field is None:
+            continue
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            section = annotation
+        else:
+            # dict[str, Section]: the next key is a name of the user's.
+            inner = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type) and issubclass(a, Section)]
+            section = inner[0] if inner else section
+    return section
+
+
+def _help(root: type[Section], keys: list[str]) -> str:
+    field = _section_at(root, keys[:-1]).model_fields.get(keys[-1])
+    annotation = field.annotation if field else None
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return f"the section {keys[-1]!r} ({(annotation.__doc__ or '').strip().rstrip('.')})"
+    description = " ".join((field.description or "").split()) if field else ""
+    return description.rstrip(".") or "a value"
+
+
+def _expected(error: dict, root: type[Section], keys: list[str]) -> str:
+    if error["type"] in _EXPECTED:
+        return _EXPECTED[error["type"]]
+    if error["type"] == "string_pattern_mismatch":
+        return _help(root, keys).partition("; ")[2]
+    return error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+
+
+_EXPECTED = {
+    "path_type": "a path",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "invalid_key": "keys that are text",
+    "list_type": "a list",
+}
 
 
 def _kind(value: Any) -> str:
     if value is None:
         return "empty"
-    return {str: "text", list: "a list"}.get(type(value), type(value).__name__)
+    names = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a section"}
+    return names.get(type(value), type(value).__name__)
 
 
 def _shown(value: Any) -> str:

@@ -16,14 +16,10 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
+from bert_keras.yaml_config import Section
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
-
-
-class Section(pydantic.BaseModel):
-    """A part of the config: unknown keys are errors, values never change."""
-
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class DataConfig(Section):

@@ -10,7 +10,7 @@ from typing import Any
 from bert_keras import __version__
 from bert_keras.errors import BadInput, nearest, where
 from bert_keras.tasks import get_task
-from bert_keras.tasks.description import INPUT
+from bert_keras.tasks.description import INPUT, check_options
 from pipelines.anomalies import anomalies_of, long_texts, stopped
 from pipelines.config import PipelineConfig
 from pipelines.load import missing
@@ -58,7 +58,7 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
             f"{where(source, field='task.name')}: the pipeline does not carry {config.task.name} yet; use `bert-keras "
             f"fine-tune {config.task.name}`"
         )
-    _check_options(task, config, source)
+    check_options(task.options, config.task.options, lambda name: where(source, field=f"task.options.{name}"))
     for key in ("root", "push.directory"):
         _check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
     fingerprint = _at(source, "model", _fingerprint, config)
@@ -110,21 +110,6 @@ def _check_folders(task, config: PipelineConfig, source: str):
     for key, path in config.data.files.items():
         if path.is_dir() and not task.reads_folders:
             raise missing(where(source, field=f"data.{key}"), path)
-
-
-def _check_options(task, config: PipelineConfig, source: str):
-    known = {option.name: option for option in task.options}
-    for name, value in config.task.options.items():
-        place = where(source, field=f"task.options.{name}")
-        if name not in known:
-            raise BadInput(f"{place}: there is no such option{nearest(name, known)}; expected {', '.join(known)}")
-        option = known[name]
-        if option.choices and value not in option.choices:
-            hint = nearest(str(value), option.choices)
-            raise BadInput(f"{place}: it is {value!r}{hint}; expected one of {', '.join(map(str, option.choices))}")
-        # YAML's 1 is as good a float as 1.0.
-        if value is not None and not isinstance(value, (int, float) if option.type is float else option.type):
-            raise BadInput(f"{place}: it is {value!r}; expected {option.type.__name__}")
 
 
 def _check_like_training(records, main):

@@ -45,12 +45,13 @@ def check_options(described, values, place):
             expected = ", ".join(known) or "none"
             raise BadInput(f"{place(name)}: there is no such option{nearest(name, known)}; expected {expected}")
         option = known[name]
-        if option.choices and value not in option.choices:
+        if option.choices and value is not None and value not in option.choices:
             hint = nearest(str(value), option.choices)
             choices = ", ".join(map(str, option.choices))
             raise BadInput(f"{place(name)}: it is {value!r}{hint}; expected one of {choices}")
         types = {float: (int, float)}.get(option.type, option.type)
-        if not isinstance(value, types) or (isinstance(value, bool) and option.type is not bool):
+        wrong = not isinstance(value, types) or (isinstance(value, bool) and option.type is not bool)
+        if value is not None and wrong:
             raise BadInput(f"{place(name)}: it is {value!r}; expected {option.type.__name__}")
 
 

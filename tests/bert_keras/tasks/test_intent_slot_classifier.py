@@ -75,6 +75,13 @@ def test_raw_text_gives_what_its_words_give(trained):
     assert trained.predict([" ".join(words) for words in x]) == trained.predict(x)
 
 
+def test_several_intents_start_with_one_share_in_all():
+    model = make(several=True, intents=["book", "play", "stop", "wait"])
+    shares = 1 / (1 + np.exp(-model.intent_dense.bias.numpy()))
+    np.testing.assert_allclose(shares, 0.25, atol=1e-6)
+    assert not make(several=False).intent_dense.bias.numpy().any()
+
+
 def test_the_weight_of_the_slots_scales_their_loss():
     x, y = draw(16)
     losses = [make(slot_weight=w).evaluate(x, y, verbose=0, return_dict=True)["loss"] for w in (0.0, 1.0, 3.0)]

@@ -70,17 +70,16 @@ class TestLearning:
                 if gold and answer["answer"]["text"] == gold["text"]:
                     assert begin == gold["answer_start"]
 
-    def test_n_best_are_in_order_and_their_scores_and_that_of_none_sum_to_one(self, trained):
+    def test_n_best_are_in_order_and_their_scores_and_that_of_none_sum_to_one(self):
+        # Untrained: a sure model's shares are too near 0 and 1 to say anything.
+        model = make(unanswerable=True, n_best=5)
         asked, _ = draw(10, seed=2)
-        served = trained.served_part(trained.given(asked), 8)
+        served = model.served_part(model.given(asked), 8)
         scores = served["n_best_score"].numpy()
         assert scores.shape == (10, 5) and (np.diff(scores, axis=1) <= 1e-7).all()
         # What is left is the share of "no answer": the softmax over the five best and it.
         of_none = 1 - scores.sum(1)
-        sure = (of_none > 1e-4) & (scores[:, 0] > 1e-4)
-        assert sure.any()
-        ratio = np.log(of_none[sure] / scores[sure, 0])
-        np.testing.assert_allclose(ratio, served["null_score"].numpy()[sure], atol=2e-2)
+        np.testing.assert_allclose(np.log(of_none / scores[:, 0]), served["null_score"].numpy(), atol=2e-3)
 
     @pytest.mark.parametrize("target", [None, (4, 7), [4, 7], Answer("ada", 4), [Answer("x", None), Answer("ada", 4)]])
     def test_forms_of_targets(self, target):
