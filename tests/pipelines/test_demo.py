@@ -41,6 +41,7 @@ def test_the_closing_lines_say_how_little_an_accuracy_on_few_rows_means(tmp_path
         metrics={"example_count": 30.0, "accuracy": 0.7},
         baseline_metrics={},
         slice_metrics={},
+        details=(),
         anomalies=[],
         components={},
         preset=str(tmp_path / "model_run/3/preset"),
