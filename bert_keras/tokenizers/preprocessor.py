@@ -1,17 +1,16 @@
 """Text, or pairs of texts, to the model's three inputs."""
 
 import keras
-import keras_nlp
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
-from bert_keras.tokenizers.wordpiece import WordPieceTokenizer
+from bert_keras.tokenizers.text_preprocessor import TextPreprocessor
 
 TEXT, TEXT_PAIR = "text", "text_pair"
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class BertPreprocessor(keras_nlp.models.Preprocessor):
+class BertPreprocessor(TextPreprocessor):
     """`[CLS] text [SEP]` or `[CLS] text [SEP] text_pair [SEP]`, truncated and padded.
 
     A pair that is too long loses tokens from the end of its longer half first, until both are equal ("longest first").
@@ -31,27 +30,15 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
     tuple as Keras' `fit` expects it.
     """
 
-    tokenizer_cls = WordPieceTokenizer
-
     def __init__(self, tokenizer, max_length=128, pair=False, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "int32"})
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, **kwargs)
         self.pair = pair
         self.max_length = max_length
-        # There is nothing to build; without this Keras traces `call` to find out, and warns.
-        self.built = True
 
-    @property
-    def max_length(self):
-        """Longest row in tokens. Setting it raises `BadInput` when it leaves no room for text."""
-        return self._max_length
-
-    @max_length.setter
-    def max_length(self, max_length):
+    def check_max_length(self, max_length):
         least = 5 if self.pair else 3
         if max_length < least:
             raise BadInput(f"max_length is {max_length}; expected at least {least} for special tokens and text.")
-        self._max_length = max_length
 
     @property
     def text_inputs(self):
@@ -98,7 +85,7 @@ class BertPreprocessor(keras_nlp.models.Preprocessor):
         return [tf.reshape(tf.convert_to_tensor(text, tf.string), [-1]) for text in x]
 
     def get_config(self):
-        return {**super().get_config(), "max_length": self.max_length, "pair": self.pair}
+        return {**super().get_config(), "pair": self.pair}
 
 
 def truncated_lengths(lengths, budget):

@@ -3,13 +3,12 @@
 from typing import NamedTuple
 
 import keras
-import keras_nlp
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
 from bert_keras.tokenizers import windows as windowing
 from bert_keras.tokenizers.preprocessor import shorten
-from bert_keras.tokenizers.wordpiece import WordPieceTokenizer
+from bert_keras.tokenizers.text_preprocessor import WindowedPreprocessor
 from bert_keras.tokenizers.words import Pieces
 
 QUESTION, CONTEXT = "question", "context"
@@ -32,7 +31,7 @@ class EncodedQuestions(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class QuestionPreprocessor(keras_nlp.models.Preprocessor):
+class QuestionPreprocessor(WindowedPreprocessor):
     """`[CLS] question [SEP] part of the context [SEP]`, a row for each window over the context.
 
     Args:
@@ -47,39 +46,23 @@ class QuestionPreprocessor(keras_nlp.models.Preprocessor):
     Output: dict of int32 `[rows, length]`: `token_ids`, `segment_ids`, `padding_mask`.
     """
 
-    tokenizer_cls = WordPieceTokenizer
-
     def __init__(self, tokenizer, max_length=384, doc_stride=128, max_question_length=64, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "int32"})
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, **kwargs)
         for name, value in (("doc_stride", doc_stride), ("max_question_length", max_question_length)):
             if value < 1:
                 raise BadInput(f"{name} is {value}; expected at least 1.")
         self.doc_stride = doc_stride
         self.max_question_length = max_question_length
         self.max_length = max_length
-        # There is nothing to build; without this Keras traces `call` to find out, and warns.
-        self.built = True
 
-    @property
-    def max_length(self):
-        """Longest row in tokens. Setting it raises `BadInput` when it leaves no room for a context."""
-        return self._max_length
-
-    @max_length.setter
-    def max_length(self, max_length):
+    def check_max_length(self, max_length):
         if max_length < 4 + _LEAST_CONTEXT:
             raise BadInput(f"max_length is {max_length}; expected at least {4 + _LEAST_CONTEXT}.")
-        self._max_length = max_length
 
     @property
     def text_inputs(self):
         """Names of the text inputs, in order."""
         return (QUESTION, CONTEXT)
-
-    def call(self, x, y=None, sample_weight=None):
-        features = windowing.padded(self.encode(x).windows, self.tokenizer.pad_token_id)
-        return keras.utils.pack_x_y_sample_weight(features, y, sample_weight)
 
     def encode(self, x):
         """`EncodedQuestions`; argument as in a call."""
@@ -104,7 +87,6 @@ class QuestionPreprocessor(keras_nlp.models.Preprocessor):
     def get_config(self):
         return {
             **super().get_config(),
-            "max_length": self.max_length,
             "doc_stride": self.doc_stride,
             "max_question_length": self.max_question_length,
         }

@@ -3,12 +3,11 @@
 from typing import NamedTuple
 
 import keras
-import keras_nlp
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
 from bert_keras.tokenizers import windows as windowing
-from bert_keras.tokenizers.wordpiece import WordPieceTokenizer
+from bert_keras.tokenizers.text_preprocessor import WindowedPreprocessor
 from bert_keras.tokenizers.words import Pieces, Words, find_words, first_of_run, piece_kinds, word_of_pieces
 
 TEXT, WORD_BEGIN, WORD_END = "text", "word_begin", "word_end"
@@ -60,7 +59,7 @@ class EncodedWords(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
-class WordPreprocessor(keras_nlp.models.Preprocessor):
+class WordPreprocessor(WindowedPreprocessor):
     """Texts to windows `[CLS] pieces [SEP]`, with the words that the pieces belong to.
 
     A text that is too long becomes several windows, which overlap. Everything happens in the graph.
@@ -81,24 +80,13 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
     Output: dict of int32 `[rows, length]`: `token_ids`, `segment_ids`, `padding_mask`; a row for each window.
     """
 
-    tokenizer_cls = WordPieceTokenizer
-
     def __init__(self, tokenizer, max_length=128, overlap=None, marked=False, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "int32"})
-        self.tokenizer = tokenizer
+        super().__init__(tokenizer, **kwargs)
         self.overlap = overlap
         self.marked = marked
         self.max_length = max_length
-        # There is nothing to build; without this Keras traces `call` to find out, and warns.
-        self.built = True
 
-    @property
-    def max_length(self):
-        """Longest row in tokens. Setting it raises `BadInput` when it leaves no room for text or for the overlap."""
-        return self._max_length
-
-    @max_length.setter
-    def max_length(self, max_length):
+    def check_max_length(self, max_length):
         if max_length < 3:
             raise BadInput(f"max_length is {max_length}; expected at least 3 for special tokens and text.")
         if self.overlap is not None and not 0 <= self.overlap < max_length - 2:
@@ -106,16 +94,11 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
                 f"overlap is {self.overlap}; expected 0 to {max_length - 3}, fewer pieces than the {max_length - 2} "
                 "that a window holds."
             )
-        self._max_length = max_length
 
     @property
     def text_inputs(self):
         """Names of the text inputs, in order."""
         return (TEXT, PREDICATE) if self.marked else (TEXT,)
-
-    def call(self, x, y=None, sample_weight=None):
-        features = windowing.padded(self.encode(x).windows, self.tokenizer.pad_token_id)
-        return keras.utils.pack_x_y_sample_weight(features, y, sample_weight)
 
     def encode(self, x):
         """`EncodedWords` of texts; argument as in a call."""
@@ -157,7 +140,6 @@ class WordPreprocessor(keras_nlp.models.Preprocessor):
     def get_config(self):
         return {
             **super().get_config(),
-            "max_length": self.max_length,
             "overlap": self.overlap,
             "marked": self.marked,
         }
