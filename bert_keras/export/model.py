@@ -64,7 +64,8 @@ class ServingModel(tf.Module):
     @property
     def _reads_rows_only(self):
         """Whether the task gives one answer a row, whatever the row's length."""
-        return self.encoder is not None and self.encoder.wanted == (POOLED,) and not self._token_inputs_of_head
+        outputs = keras.tree.flatten(self._task.value.output)
+        return self.encoder is not None and all(None not in output.shape[1:] for output in outputs)
 
 
 class _Untracked:

@@ -7,7 +7,7 @@ from bert_keras.layers.encoder_block import EncoderBlock
 from bert_keras.layers.linear import Linear
 from bert_keras.layers.masks import AttentionBias, PackedPositions
 from bert_keras.layers.normalization import LayerNorm
-from bert_keras.layers.pooler import Pooler
+from bert_keras.layers.pooler import MeanPooler, Pooler
 
 __all__ = [
     "AttentionBias",
@@ -16,6 +16,7 @@ __all__ = [
     "LayerNorm",
     "Linear",
     "LinearChainCRF",
+    "MeanPooler",
     "PackedPositions",
     "Pooler",
     "SelfAttention",

@@ -8,8 +8,8 @@ from keras import ops
 from bert_keras import presets
 from bert_keras.checkpoints import huggingface
 from bert_keras.data import labels as label_data
-from bert_keras.errors import BadInput
-from bert_keras.layers import Linear
+from bert_keras.errors import BadInput, nearest
+from bert_keras.layers import Linear, MeanPooler
 from bert_keras.metrics.classification import multilabel_metrics, single_label_metrics
 from bert_keras.metrics.regression import regression_metrics
 from bert_keras.tasks.description import Column, TaskOption
@@ -17,13 +17,14 @@ from bert_keras.tasks.text_examples import TextExamples
 
 PROBLEMS = label_data.PROBLEMS
 SINGLE_LABEL = ("binary", "multiclass")
+POOLINGS = ("cls", "mean")
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
 class TextClassifier(TextExamples):
     """Classify texts or pairs of texts: sentiment, topic, paraphrase, inference, similarity.
 
-    Dropout and a linear layer over the pooled `[CLS]` vector (Devlin et al. 2019, section 4.1).
+    Dropout and a linear layer over one vector for the whole text (Devlin et al. 2019, section 4.1).
 
     Args:
         backbone: a `BertBackbone`.
@@ -35,6 +36,8 @@ class TextClassifier(TextExamples):
         num_classes: int. Instead of `labels`, when they have no names: "0", "1", …
         label_separator: str. What parts several labels of one row in tables, for multi-label.
         dropout: float. Rate before the linear layer; None = the encoder's.
+        pooling: `"cls"`, the encoder's pooler over `[CLS]` as BERT was pretrained with it, or `"mean"`, the mean of all
+            tokens, for encoders trained to have their meaning there, as `minilm_l6_uncased` was.
 
     `predict` gives logits, float32 `[n, labels]` (regression: `[n, 1]`, the value). `answers` gives dicts:
     `{"label", "score", "scores"}`, for multi-label `{"labels", "scores"}`, for regression `{"value"}`.
@@ -71,6 +74,7 @@ class TextClassifier(TextExamples):
             "problem", choices=PROBLEMS, help="What the labels mean; inferred from the training labels if not given."
         ),
         TaskOption("label_separator", help="What parts several labels of one row, for multi-label tables."),
+        TaskOption("pooling", default=POOLINGS[0], choices=POOLINGS, help="What the text's vector is made of."),
     )
 
     def __init__(
@@ -82,11 +86,15 @@ class TextClassifier(TextExamples):
         num_classes=None,
         label_separator=None,
         dropout=None,
+        pooling=POOLINGS[0],
         **kwargs,
     ):
         labels = [str(label) for label in (labels or range(num_classes or 0))]
         problem = problem or {0: "regression", 2: "binary"}.get(len(labels), "multiclass")
         _check_labels(labels, problem)
+        if pooling not in POOLINGS:
+            hint = nearest(str(pooling), POOLINGS)
+            raise BadInput(f"pooling is {pooling!r}{hint}; expected one of {', '.join(POOLINGS)}.")
 
         # === Layers ===
         self.backbone = backbone
@@ -100,13 +108,19 @@ class TextClassifier(TextExamples):
 
         # === Functional Model ===
         inputs = backbone.input
-        pooled = backbone(inputs)["pooled_output"]
+        encoded = backbone(inputs)
+        if pooling == "mean":
+            pooler = MeanPooler(dtype=backbone.dtype_policy, name="mean_pooler")
+            pooled = pooler(encoded["sequence_output"], inputs["padding_mask"])
+        else:
+            pooled = encoded["pooled_output"]
         outputs = self.output_dense(self.output_dropout(pooled))
         # === Config ===
         self.labels = labels
         self.problem = problem
         self.label_separator = label_separator
         self.dropout_rate = dropout
+        self.pooling = pooling
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
     @classmethod
@@ -114,13 +128,18 @@ class TextClassifier(TextExamples):
         """A classifier from a preset; see `BertTask.from_preset`.
 
         A Hugging Face directory with a sequence classification head keeps its head and label names, unless `labels` or
-        `num_classes` asks for a new one.
+        `num_classes` asks for a new one. The head reads `pooling="cls"`.
         """
         found = (
             cls._hugging_face_head(preset)
             if load_weights and not {"labels", "num_classes", "problem"} & set(kwargs)
             else None
         )
+        if found and kwargs.get("pooling", POOLINGS[0]) != POOLINGS[0]:
+            raise BadInput(
+                f"{found.path}: its head was trained over [CLS], and pooling is {kwargs['pooling']!r}; pass labels for "
+                "a new head, or leave pooling out."
+            )
         if found is None:
             return super().from_preset(preset, load_weights, **kwargs)
         problem = found.problem or ("regression" if len(found.labels) == 1 else None)
@@ -141,11 +160,11 @@ class TextClassifier(TextExamples):
     # === Targets ===
 
     @classmethod
-    def describe_targets(cls, records, problem=None, label_separator=None):
+    def describe_targets(cls, records, problem=None, label_separator=None, **options):
         described = label_data.describe_labels(records, problem=problem, separator=label_separator)
         if label_separator:
             described["label_separator"] = label_separator
-        return {**described, "pair": "text_pair" in records.features}
+        return {**described, **options, "pair": "text_pair" in records.features}
 
     def encode_targets(self, records):
         if self.problem == "regression":
@@ -282,6 +301,7 @@ class TextClassifier(TextExamples):
             "problem": self.problem,
             "label_separator": self.label_separator,
             "dropout": self.dropout_rate,
+            "pooling": self.pooling,
         }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bert_keras.errors import BadInput
 from bert_keras.tasks import get_task
 
 FOLDER = Path(__file__).resolve().parents[1] / "golden" / "hf_tiny_classifier"
@@ -48,3 +49,17 @@ def test_answers_name_the_label_of_the_peers_highest_logit(classifier, golden):
 def test_asking_for_other_labels_gives_a_new_head_over_the_same_encoder(golden):
     fresh = get_task("classification").from_preset(str(FOLDER), labels=["no", "yes"], max_length=40)
     assert np.asarray(fresh(inputs_of(golden))).shape == (3, 2)
+
+
+def test_a_head_over_cls_is_not_put_over_the_mean():
+    with pytest.raises(BadInput, match="its head was trained over .CLS., and pooling is 'mean'; pass labels for a new"):
+        get_task("classification").from_preset(str(FOLDER), pooling="mean")
+
+
+def test_a_new_head_over_the_mean_reads_the_mean_of_the_tokens(golden):
+    task = get_task("classification").from_preset(str(FOLDER), labels=["no", "yes"], pooling="mean", max_length=40)
+    inputs = inputs_of(golden)
+    tokens = np.asarray(task.backbone(inputs)["sequence_output"])
+    means = [row[mask == 1].mean(axis=0) for row, mask in zip(tokens, golden["padding_mask"])]
+    kernel, bias = task.output_dense.get_weights()
+    np.testing.assert_allclose(np.asarray(task(inputs)), means @ kernel + bias, atol=1e-5)

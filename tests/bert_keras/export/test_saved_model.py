@@ -174,6 +174,16 @@ def test_padding_beyond_the_positions_is_cut_off(classifier, served, texts):
     assert_same_answers(served("tokens", **short), served("tokens", **long))
 
 
+def test_a_mean_over_the_tokens_does_not_see_padding(random_classifier, serve, texts, tmp_path):
+    task = random_classifier(pooling="mean")
+    task.export(tmp_path / "1")
+    served = serve(tmp_path / "1")
+    assert_same_answers(served("serving_default", text=texts), expected(task, texts))
+    short = {name: values.numpy() for name, values in task.preprocessor(texts[:5]).items()}
+    long = {name: np.pad(values, [(0, 0), (0, 500)]) for name, values in short.items()}
+    assert_same_answers(served("tokens", **short), served("tokens", **long))
+
+
 def test_tokens_stand_where_the_mask_says_even_with_gaps(classifier, served):
     tokens = {name: values.numpy() for name, values in classifier.preprocessor(["good film with a plot"]).items()}
     tokens["padding_mask"][0, 2] = 0

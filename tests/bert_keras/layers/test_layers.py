@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bert_keras.layers import AttentionBias, BertEmbeddings, EncoderBlock, LayerNorm, Linear, Pooler, SelfAttention
+from bert_keras.layers import (
+    AttentionBias,
+    BertEmbeddings,
+    EncoderBlock,
+    LayerNorm,
+    Linear,
+    MeanPooler,
+    Pooler,
+    SelfAttention,
+)
 from bert_keras.layers.embeddings import sinusoidal_table
 
 ACTIVATIONS = {
@@ -262,6 +271,21 @@ class TestPooler:
         kernel, bias = weights_of(randomized(layer))
         x = numbers(3, 4, 6)
         np.testing.assert_allclose(np.asarray(layer(x)), np.tanh(x[:, 0] @ kernel + bias), atol=1e-6)
+
+
+class TestMeanPooler:
+    def test_value_is_the_mean_of_what_is_no_padding(self):
+        x = numbers(2, 4, 6)
+        means = np.asarray(MeanPooler()(x, np.array([[1, 1, 1, 0], [0, 1, 0, 1]], "int32")))
+        np.testing.assert_allclose(means, [x[0, :3].mean(0), (x[1, 1] + x[1, 3]) / 2], atol=1e-6)
+
+    def test_a_row_without_a_token_gives_zeros(self):
+        np.testing.assert_array_equal(np.asarray(MeanPooler()(numbers(1, 4, 6), np.zeros((1, 4), "int32"))), 0.0)
+
+    def test_bfloat16_counts_all_of_a_long_row(self):
+        layer = MeanPooler(dtype="mixed_bfloat16")
+        mean = np.asarray(layer(np.ones((1, 511, 2), "float32"), np.ones((1, 511), "int32")).numpy(), "float32")
+        np.testing.assert_array_equal(mean, 1.0)
 
 
 @settings(max_examples=25, deadline=None)

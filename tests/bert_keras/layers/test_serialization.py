@@ -40,6 +40,7 @@ CASES = {
     "LayerNorm": ({"epsilon": 1e-3}, (X,)),
     "Linear": ({"units": 5, "activation": "gelu_tanh", "initializer_range": 0.05}, (X,)),
     "LinearChainCRF": ({"allowed_start": [True] * 11 + [False]}, (X,)),
+    "MeanPooler": ({}, (X, IDS)),
     "PackedPositions": ({}, (IDS,)),
     "Pooler": ({"initializer_range": 0.05}, (X,)),
     "SelfAttention": ({"num_heads": 4, "dropout": 0.2, "initializer_range": 0.05}, (X,)),

@@ -20,7 +20,7 @@ TEXTS = ["a good film", "bad", "the very dull story with a plot", "great cast"]
 
 def assert_same(model, other):
     np.testing.assert_allclose(other.predict(TEXTS, verbose=0), model.predict(TEXTS, verbose=0), atol=1e-6)
-    for name in ("labels", "problem", "label_separator", "serving_inputs"):
+    for name in ("labels", "problem", "label_separator", "pooling", "serving_inputs"):
         assert getattr(other, name) == getattr(model, name)
     assert other.preprocessor.max_length == model.preprocessor.max_length
     assert other.preprocessor.tokenizer.get_vocabulary() == model.preprocessor.tokenizer.get_vocabulary()
@@ -90,7 +90,7 @@ def test_a_task_trained_in_bfloat16_comes_back(make_classifier, tmp_path):
     {"labels": ["x", "y", "z"]},
     {"labels": ["x", "y", "z"], "problem": "multilabel", "label_separator": "|"},
     {"labels": [], "problem": "regression"},
-    {"labels": ["b", "a"], "max_length": 9, "dropout": 0.25},
+    {"labels": ["b", "a"], "max_length": 9, "dropout": 0.25, "pooling": "mean"},
 ])  # fmt: skip
 def test_every_kind_of_task_comes_back(make_classifier, tmp_path, options):
     model = make_classifier(backbone={"num_layers": 1}, **options)
