@@ -74,7 +74,7 @@ class Intents(Tags):
             PRESET,
             intents=sorted({intent for row in train for intent in row["intents"]}),
             labels=labels_of(train),
-            multi_intent=any(len(row["intents"]) > 1 for row in train),
+            max_intents=max(len(row["intents"]) for row in train),
             max_length=options["max_length"],
         )
 

@@ -11,12 +11,14 @@ from bert_keras.tasks.word_task import WordTask
 from bert_keras.tokenizers.word_preprocessor import WORD_BEGIN, WORD_END
 
 INTENT, SLOTS = "intent", "slots"
+# How many intents there are, less one: the class of a head of its own.
+INTENT_COUNT = "intent_count"
 # What joins the names of several intents, as the published data write them.
 SEPARATOR = "#"
 
 
 class IntentExamples(WordTask):
-    """A task on the intents and slots of utterances. A subclass sets `intents`, the names."""
+    """A task on the intents and slots of utterances. A subclass sets `intents`, the names, and `max_intents`."""
 
     types_feature = "slot_types"
     reads_folders = True
@@ -75,15 +77,39 @@ class IntentExamples(WordTask):
         # An unknown intent is no column.
         hot = names.with_flat_values(tf.one_hot(numbers, len(self.intents)))
         slots = super().targets_in_graph(encoded, parsed)[TAGS]
-        return {INTENT: only_first_windows(tf.reduce_max(hot, axis=1), encoded), SLOTS: slots}
+        return {**self.intent_targets(tf.reduce_max(hot, axis=1), encoded), SLOTS: slots}
+
+    def intent_targets(self, intents, encoded):
+        """What the heads of the intents learn from each row: an utterance in several windows says what it asks for in
+        its first one.
+
+        Args:
+            intents: float32 `[n, intents]` of zeros and ones.
+            encoded: `EncodedWords`.
+
+        Returns:
+            Dict of `intent` float32 `[rows, intents]` and, where there may be several, `intent_count` int32 `[rows]`;
+            -1 in the further windows.
+        """
+        is_first = encoded.windows.begin == 0
+        of_rows = tf.gather(intents, encoded.windows.document)
+        targets = {INTENT: tf.where(is_first[:, None], of_rows, -1.0)}
+        if self.max_intents > 1:
+            count = tf.cast(tf.reduce_sum(of_rows, axis=1), tf.int32)
+            targets[INTENT_COUNT] = tf.where(is_first, count - 1, -1)
+        return targets
 
     def targets_of_rows(self, values, lengths):
         slots, _ = tag_targets(values[SLOTS], lengths)
-        return {INTENT: values[INTENT].reshape(len(lengths), -1).astype("float32"), SLOTS: slots}, None
+        targets = {INTENT: values[INTENT].reshape(len(lengths), -1).astype("float32"), SLOTS: slots}
+        if self.max_intents > 1:
+            targets[INTENT_COUNT] = values[INTENT_COUNT].astype("int32")
+        return targets, None
 
     def learnable(self, parsed):
-        """The utterances whose intents and slots the model knows."""
-        return super().learnable(parsed) & all_known(parsed[INTENT], self.intents)
+        """The utterances whose intents and slots the model knows, with as many intents as it can find."""
+        fits = tf.RaggedTensor.from_sparse(parsed[INTENT]).row_lengths() <= self.max_intents
+        return super().learnable(parsed) & all_known(parsed[INTENT], self.intents) & fits
 
     @classmethod
     def eval_spec(cls, **_):
@@ -97,15 +123,3 @@ class IntentExamples(WordTask):
             label_keys=(SPAN_BEGIN, SPAN_END, SPAN_LABEL, WORD_BEGIN, WORD_END, INTENT),
             slices=(INTENT, cls.types_feature, LENGTH),
         )
-
-
-def only_first_windows(intents, encoded):
-    """Float32 `[rows, intents]`: an utterance in several windows says what it asks for in its first one, and -1 in the
-    others.
-
-    Args:
-        intents: float32 `[n, intents]`.
-        encoded: `EncodedWords`.
-    """
-    of_rows = tf.gather(intents, encoded.windows.document)
-    return tf.where((encoded.windows.begin == 0)[:, None], of_rows, -1.0)

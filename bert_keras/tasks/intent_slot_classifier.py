@@ -13,7 +13,7 @@ from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
 from bert_keras.metrics.intents import intent_slot_metrics
 from bert_keras.tasks.description import Column, TaskOption
-from bert_keras.tasks.intent_examples import INTENT, SEPARATOR, SLOTS, IntentExamples, only_first_windows
+from bert_keras.tasks.intent_examples import INTENT, INTENT_COUNT, SEPARATOR, SLOTS, IntentExamples
 from bert_keras.tasks.tagging import served_spans, spans_of_served
 from bert_keras.tasks.word_examples import TOKENS
 from bert_keras.tasks.word_task import GivenWords, labels_of, plain_spans
@@ -39,12 +39,16 @@ class IntentSlotClassifier(IntentExamples):
     One encoder with two heads (Chen, Zhuo & Wang 2019): the pooled vector gives the intents, each word's vector its
     slot tag; the loss is the intents' plus `slot_weight` times the slots'.
 
+    Where utterances may have several intents, a softmax learns to share itself evenly among them (Mahajan et al. 2018,
+    section 2), a third head learns how many there are (Du et al. 2019, ML-Net), and the answer is that many, the
+    likeliest. So utterances with one intent are learnt as well as if there were no others.
+
     Args:
         backbone: a `BertBackbone`.
         preprocessor: a `WordPreprocessor`.
         intents: list of intent names.
         labels: list of slot labels, or of the tags themselves.
-        multi_intent: bool. Whether an utterance may have several intents (sigmoid, above 0.5) or has one (softmax).
+        max_intents: int. How many intents an utterance may have at most.
         slot_weight: float. Weight of the slots' loss.
         crf: bool. Whether a CRF chooses the slot tags of an utterance together.
         label_pieces: `"first"` or `"all"`; see `TokenClassifier`.
@@ -80,7 +84,7 @@ class IntentSlotClassifier(IntentExamples):
         preprocessor=None,
         intents=(),
         labels=(),
-        multi_intent=False,
+        max_intents=1,
         slot_weight=1.0,
         crf=False,
         label_pieces="first",
@@ -91,32 +95,26 @@ class IntentSlotClassifier(IntentExamples):
             raise BadInput(f"intents is {list(intents)}; expected at least two different names.")
         if not labels:
             raise BadInput("IntentSlotClassifier needs labels, those of the slots; pass them.")
+        if not 1 <= max_intents <= len(intents):
+            raise BadInput(f"max_intents is {max_intents}; expected 1 to {len(intents)}, the number of intents.")
         if not slot_weight >= 0:
             raise BadInput(f"slot_weight is {slot_weight}; expected 0 or more.")
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor
         tag = self.tagging_head(backbone, labels, crf, dropout, label_pieces, name="slot_logits")
-        self.intent_dense = Linear(
-            len(intents),
-            initializer_range=backbone.config.initializer_range,
-            dtype="float32",
-            name="intent_logits",
-        )
+        self.intent_dense = _head(backbone, len(intents), "intent_logits")
+        self.count_dense = _head(backbone, max_intents, "intent_count_logits") if max_intents > 1 else None
         # === Functional Model ===
         inputs = backbone.input
         encoded = backbone(inputs)
-        outputs = {
-            INTENT: self.intent_dense(self.output_dropout(encoded["pooled_output"])),
-            SLOTS: tag(encoded["sequence_output"]),
-        }
-        if multi_intent:
-            # Each sigmoid starts at one share in as many as there are. From a half, the sum of their losses first
-            # drowns the slots and the rare intents (ATIS, two epochs: intent accuracy 0.78, like this 0.85).
-            self.intent_dense.bias.assign(np.full(len(intents), -np.log(len(intents) - 1), "float32"))
+        pooled = self.output_dropout(encoded["pooled_output"])
+        outputs = {INTENT: self.intent_dense(pooled), SLOTS: tag(encoded["sequence_output"])}
+        if max_intents > 1:
+            outputs[INTENT_COUNT] = self.count_dense(pooled)
         # === Config ===
         self.intents = [str(intent) for intent in intents]
-        self.multi_intent = multi_intent
+        self.max_intents = max_intents
         self.slot_weight = slot_weight
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
 
@@ -133,8 +131,8 @@ class IntentSlotClassifier(IntentExamples):
         if len(intents) < 2:
             raise BadInput(f"{records.source}: every utterance has the intent {intents[0]!r}; expected at least two.")
         spans = cls.gold_spans(records)
-        several = any(len(intents) > 1 for intents, _ in records.targets)
-        return {"intents": intents, "labels": labels_of(records, spans), "multi_intent": several, **options}
+        most = max(len(intents) for intents, _ in records.targets)
+        return {"intents": intents, "labels": labels_of(records, spans), "max_intents": most, **options}
 
     def encode_records(self, records):
         x = {TOKENS: records.features[TOKENS]}
@@ -151,10 +149,14 @@ class IntentSlotClassifier(IntentExamples):
         return x, records.targets, None
 
     def validation_records(self, records):
-        """The utterances whose intents and slots the model knows; ATIS, for one, tests on intents never trained on."""
+        """The utterances whose intents and slots the model knows, with as many intents as it can find; ATIS, for one,
+        tests on intents never trained on.
+        """
         spans = self.gold_spans(records)
         unknown = [
-            [(intent, INTENT) for intent in intents if intent not in self.intents] + slots
+            [(intent, INTENT) for intent in intents if intent not in self.intents]
+            + [(SEPARATOR.join(intents), INTENT)] * (len(intents) > self.max_intents)
+            + slots
             for (intents, _), slots in zip(records.targets, self.unknown_labels(spans, SLOTS))
         ]
         return self.known_records(records, unknown)
@@ -195,10 +197,9 @@ class IntentSlotClassifier(IntentExamples):
                     f"y has the intent {name!r} in row {row}{nearest(name, self.intents)}; this model knows "
                     f"{', '.join(self.intents[:20])}."
                 )
-        if not names or (len(names) > 1 and not self.multi_intent):
+        if not 1 <= len(names) <= self.max_intents:
             raise BadInput(
-                f"y has {len(names)} intents in row {row}; expected "
-                f"{'at least one' if self.multi_intent else 'one: pass multi_intent=True for several'}."
+                f"y has {len(names)} intents in row {row}; expected 1 to {self.max_intents}: pass max_intents for more."
             )
         return names
 
@@ -206,18 +207,19 @@ class IntentSlotClassifier(IntentExamples):
         slots, words = super().row_targets(encoded, given)
         if slots is None:
             return None, None
-        return {INTENT: only_first_windows(given.intents, encoded).numpy(), SLOTS: slots}, None
+        intents = {name: values.numpy() for name, values in self.intent_targets(given.intents, encoded).items()}
+        return {**intents, SLOTS: slots}, None
 
     # === Loss and metrics ===
 
     def example_losses(self, targets, outputs):
-        logits, wanted = outputs[INTENT], ops.cast(targets[INTENT], "float32")
+        wanted = ops.cast(targets[INTENT], "float32")
         known = tf.reduce_all(wanted >= 0, axis=-1)
-        wanted = tf.maximum(wanted, 0.0)
-        if self.multi_intent:
-            losses = tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(wanted, logits), axis=-1)
-        else:
-            losses = tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
+        wanted = tf.math.divide_no_nan(wanted, tf.reduce_sum(wanted, axis=-1, keepdims=True))
+        losses = tf.nn.softmax_cross_entropy_with_logits(wanted, outputs[INTENT])
+        if self.max_intents > 1:
+            count = tf.maximum(targets[INTENT_COUNT], 0)
+            losses += tf.nn.sparse_softmax_cross_entropy_with_logits(count, outputs[INTENT_COUNT])
         return tf.where(known, losses, 0.0) + self.slot_weight * self.tag_losses(targets[SLOTS], outputs[SLOTS])
 
     def default_metrics(self):
@@ -229,29 +231,30 @@ class IntentSlotClassifier(IntentExamples):
         """The answers.
 
         Returns:
-            Dict of `intent` string `[n]` (several joined by "#"), `intent_score` float32 `[n]`, `intent_names` string
-            and `intent_scores` float32 `[n, intents]`, and the slots; see `served_spans`, names begin with `slots_`.
+            Dict of `intent` string `[n]` (several joined by "#"), `intent_score` float32 `[n]`, the sum of theirs,
+            `intent_names` string and `intent_scores` float32 `[n, intents]`, which sum to 1, and the slots; see
+            `served_spans`, names begin with `slots_`.
         """
-        first = tf.boolean_mask(outputs[INTENT], encoded.windows.begin == 0)
-        names = tf.constant(self.intents)
-        best = tf.one_hot(tf.argmax(first, axis=-1), len(self.intents), on_value=True, off_value=False)
-        if self.multi_intent:
-            scores = tf.sigmoid(first)
-            # One intent at least: the likeliest.
-            chosen = (scores > 0.5) | best
-        else:
-            scores, chosen = tf.nn.softmax(first), best
-        named = tf.ragged.boolean_mask(tf.broadcast_to(names[None, :], tf.shape(scores)), chosen)
+        in_first = encoded.windows.begin == 0
+        scores = tf.nn.softmax(tf.boolean_mask(outputs[INTENT], in_first))
+        count = tf.ones_like(scores[:, :1], tf.int32)
+        if self.max_intents > 1:
+            count += tf.argmax(tf.boolean_mask(outputs[INTENT_COUNT], in_first), axis=-1, output_type=tf.int32)[:, None]
+        order = tf.argsort(scores, axis=-1, direction="DESCENDING", stable=True)
+        chosen = tf.argsort(order, axis=-1) < count
+        names = tf.broadcast_to(tf.constant(self.intents)[None, :], tf.shape(scores))
         return {
-            "intent": tf.strings.reduce_join(named, axis=-1, separator=SEPARATOR),
-            "intent_score": tf.reduce_max(scores, axis=-1),
-            "intent_names": tf.broadcast_to(names[None, :], tf.shape(scores)),
+            "intent": tf.strings.reduce_join(tf.ragged.boolean_mask(names, chosen), axis=-1, separator=SEPARATOR),
+            "intent_score": tf.reduce_sum(tf.where(chosen, scores, 0.0), axis=-1),
+            "intent_names": names,
             "intent_scores": scores,
             **served_spans(encoded.text, self.decode(outputs[SLOTS], encoded), SLOTS),
         }
 
     def token_answers(self, outputs):
-        """For the signature `tokens`: the logits, `intent` `[N, intents]` and `slots` `[N, L, tags]`, float32."""
+        """For the signature `tokens`: the logits, float32: `intent` `[N, intents]`, `slots` `[N, L, tags]` and, where
+        there may be several intents, `intent_count` `[N, max_intents]`.
+        """
         return outputs
 
     def answers_of(self, served):
@@ -268,6 +271,10 @@ class IntentSlotClassifier(IntentExamples):
             **super().get_config(),
             "intents": list(self.intents),
             "labels": list(self.tag_set.tags),
-            "multi_intent": self.multi_intent,
+            "max_intents": self.max_intents,
             "slot_weight": self.slot_weight,
         }
+
+
+def _head(backbone, units, name):
+    return Linear(units, initializer_range=backbone.config.initializer_range, dtype="float32", name=name)

@@ -33,7 +33,7 @@ def draw(count, several=False, seed=0):
 def make(several=False, seed=0, **options):
     backbone = tiny_encoder(VOCABULARY, seed)
     preprocessor = WordPreprocessor(WordPieceTokenizer(VOCABULARY), max_length=16)
-    options = {"intents": ["book", "play"], "labels": ["city", "song"], "multi_intent": several, **options}
+    options = {"intents": ["book", "play"], "labels": ["city", "song"], "max_intents": 1 + several, **options}
     model = IntentSlotClassifier(backbone, preprocessor, **options)
     model.compile(recipe={"learning_rate": 5e-3})
     return model
@@ -55,7 +55,7 @@ def write(folder, x, y):
 
 
 def test_it_learns_both(trained, tmp_path):
-    x, y = draw(60, trained.multi_intent, seed=1)
+    x, y = draw(60, trained.max_intents > 1, seed=1)
     records = IntentSlotClassifier.read_file(write(tmp_path / "dev", x, y))
     measured = trained.evaluate_records(records)
     assert measured["intent_accuracy"] > 0.95 and measured["slot_f1"] > 0.95 and measured["sentence_accuracy"] > 0.9
@@ -71,15 +71,43 @@ def test_it_learns_both(trained, tmp_path):
 
 
 def test_raw_text_gives_what_its_words_give(trained):
-    x, _ = draw(20, trained.multi_intent, seed=2)
+    x, _ = draw(20, trained.max_intents > 1, seed=2)
     assert trained.predict([" ".join(words) for words in x]) == trained.predict(x)
 
 
-def test_several_intents_start_with_one_share_in_all():
-    model = make(several=True, intents=["book", "play", "stop", "wait"])
-    shares = 1 / (1 + np.exp(-model.intent_dense.bias.numpy()))
-    np.testing.assert_allclose(shares, 0.25, atol=1e-6)
-    assert not make(several=False).intent_dense.bias.numpy().any()
+def test_the_loss_of_several_intents_is_that_of_even_shares_and_of_their_number():
+    model = make(several=True, intents=["book", "play", "stop"], slot_weight=0.0)
+    random = np.random.default_rng(5)
+    outputs = {
+        "intent": random.normal(size=(3, 3)),
+        "intent_count": random.normal(size=(3, 2)),
+        "slots": np.zeros((3, 1, 5)),
+    }
+    outputs = {name: tf.constant(values, tf.float32) for name, values in outputs.items()}
+    # One intent; two; a further window, which has no say.
+    targets = {
+        "intent": tf.constant([[0, 1, 0], [1, 0, 1], [-1, -1, -1]], tf.float32),
+        "intent_count": tf.constant([0, 1, -1]),
+        "slots": -tf.ones((3, 1), tf.int32),
+    }
+    logs, counts = (tf.nn.log_softmax(outputs[name]).numpy() for name in ("intent", "intent_count"))
+    expected = [-logs[0, 1] - counts[0, 0], -(logs[1, 0] + logs[1, 2]) / 2 - counts[1, 1], 0.0]
+    np.testing.assert_allclose(model.example_losses(targets, outputs), expected, rtol=1e-5)
+
+
+def test_as_many_of_the_likeliest_are_answered_as_there_are_said_to_be():
+    model = make(several=True, intents=["book", "play", "stop"])
+    encoded = model.preprocessor.encode(tf.constant(["play help"] * 3))
+    outputs = {
+        "intent": tf.constant([[2.0, 1.0, 3.0]] * 3),
+        "intent_count": tf.constant([[1.0, 0.0], [0.0, 1.0], [0.0, 0.1]]),
+        "slots": tf.zeros((3, 4, 5)),
+    }
+    served = model.serving_outputs(outputs, encoded)
+    assert served["intent"].numpy().tolist() == [b"stop", b"book#stop", b"book#stop"]
+    shares = tf.nn.softmax([2.0, 1.0, 3.0]).numpy()
+    np.testing.assert_allclose(served["intent_score"], [shares[2], 1 - shares[1], 1 - shares[1]], rtol=1e-5)
+    np.testing.assert_allclose(served["intent_scores"], [shares] * 3, rtol=1e-5)
 
 
 def test_the_weight_of_the_slots_scales_their_loss():
@@ -102,15 +130,15 @@ def test_described_by_its_data(tmp_path):
     assert described == {
         "intents": ["book", "play"],
         "labels": ["city", "song"],
-        "multi_intent": False,
+        "max_intents": 1,
         "slot_weight": 2.0,
     }
     records = IntentSlotClassifier.read_file(write(tmp_path / "several", *draw(30, several=True)))
-    assert IntentSlotClassifier.describe_targets(records)["multi_intent"]
+    assert IntentSlotClassifier.describe_targets(records)["max_intents"] == 2
 
 
 def test_preset_and_export(trained, tmp_path):
-    x, _ = draw(5, trained.multi_intent, seed=3)
+    x, _ = draw(5, trained.max_intents > 1, seed=3)
     trained.save_to_preset(str(tmp_path / "preset"))
     assert load_task(str(tmp_path / "preset")).predict(x) == trained.predict(x)
     trained.export(tmp_path / "1")
@@ -127,7 +155,7 @@ def test_preset_and_export(trained, tmp_path):
     "y, message",
     [
         (("dance", ["O", "O"]), "intent 'dance' in row 0"),
-        (("play#book", ["O", "O"]), "multi_intent=True"),
+        (("play#book", ["O", "O"]), "expected 1 to 1: pass max_intents for more"),
         (("play", ["O"]), "1 tags in row 0"),
         (("play", ["O", "B-date"]), "label 'date' in row 0"),
     ],
@@ -149,7 +177,9 @@ def test_an_unknown_intent_of_a_file_is_named_with_its_row(trained, tmp_path):
     assert trained.evaluate_records(records)["intent_accuracy"] <= 2 / 3
 
 
-@pytest.mark.parametrize("options", [{"intents": ["a"]}, {"labels": []}, {"slot_weight": -1}, {"label_pieces": "last"}])
+@pytest.mark.parametrize(
+    "options", [{"intents": ["a"]}, {"labels": []}, {"slot_weight": -1}, {"label_pieces": "last"}, {"max_intents": 3}]
+)
 def test_bad_options(options):
     with pytest.raises(BadInput, match="expected|needs"):
         make(**options)
