@@ -10,6 +10,7 @@ from bert_keras.cli.fine_tune import fine_tune
 from bert_keras.cli.pipeline import demo, pipeline
 from bert_keras.cli.predict import predict
 from bert_keras.cli.serving import query, serve
+from bert_keras.cli.vocab import vocab
 
 
 @click.group(cls=contract.Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -21,5 +22,5 @@ def cli() -> None:
     """
 
 
-for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, demo):
+for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, vocab, demo):
     cli.add_command(command)
