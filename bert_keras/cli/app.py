@@ -9,6 +9,7 @@ from bert_keras.cli.export import export
 from bert_keras.cli.fine_tune import fine_tune
 from bert_keras.cli.pipeline import demo, pipeline
 from bert_keras.cli.predict import predict
+from bert_keras.cli.pretrain_data import pretrain_data
 from bert_keras.cli.serving import query, serve
 from bert_keras.cli.vocab import vocab
 
@@ -22,5 +23,5 @@ def cli() -> None:
     """
 
 
-for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, vocab, demo):
+for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, vocab, pretrain_data, demo):
     cli.add_command(command)

@@ -37,8 +37,12 @@ class Document:
     row: int
 
 
-def corpus_files(patterns: Iterable[str | os.PathLike]) -> list[str]:
+def corpus_files(patterns: Iterable[str | os.PathLike], tables: bool = False) -> list[str]:
     """The files that paths and globs (`news/**/*.txt.gz`) name: sorted within a glob, each file once.
+
+    Args:
+        patterns: paths and globs.
+        tables: whether files may be tables, as those of texts and translations are.
 
     Raises:
         BadInput: a pattern names no file, or a directory, or a table.
@@ -53,7 +57,8 @@ def corpus_files(patterns: Iterable[str | os.PathLike]) -> list[str]:
         if not files:
             raise BadInput(f"{pattern}: this is a directory; expected text files: write {pattern.rstrip('/')}/*.txt")
         for path in files:
-            _check_ending(path)
+            if not tables:
+                _check_ending(path)
             found[path] = None
     if not found:
         raise BadInput("there is no corpus; expected at least one text file")
