@@ -32,6 +32,7 @@ _WHERE = {
     "TokenClassifier": "bert_keras.tasks.token_classifier",
     "get_task": "bert_keras.tasks",
     "load_task": "bert_keras.tasks",
+    "train_vocabulary": "bert_keras.tokenizers.vocabulary",
     "export_multi_task": "bert_keras.export",
     "export_saved_model": "bert_keras.export",
 }

@@ -11,7 +11,9 @@ from bert_keras.cli.fine_tune import fine_tune
 from bert_keras.cli.pipeline import demo, pipeline
 from bert_keras.cli.predict import predict
 from bert_keras.cli.pretrain import pretrain
+from bert_keras.cli.pretrain_data import pretrain_data
 from bert_keras.cli.serving import query, serve
+from bert_keras.cli.vocab import vocab
 
 
 @click.group(cls=contract.Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,5 +25,18 @@ def cli() -> None:
     """
 
 
-for command in (fine_tune, evaluate, predict, export, serve, query, pretrain, fill_mask, pipeline, demo):
+for command in (
+    fine_tune,
+    evaluate,
+    predict,
+    export,
+    serve,
+    query,
+    pipeline,
+    vocab,
+    pretrain_data,
+    pretrain,
+    fill_mask,
+    demo,
+):
     cli.add_command(command)
