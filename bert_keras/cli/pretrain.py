@@ -14,6 +14,7 @@ from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
 
+_COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
 _FREE = ("checkpoint_every", "keep", "keep_every", "log_every")
 _positive = click.IntRange(1)
@@ -92,7 +93,7 @@ def pretrain(out, resume, **values):
         output.make_directory(directory)
         if not (directory / output.MARK).exists():
             with output.new_file(directory / output.MARK) as file:
-                output.write_json(file, run_arguments(values))
+                output.write_json(file, run_arguments({"command": _COMMAND, **values}))
         figures = run.run()
     for sentence in run.store.passed_over:
         click.echo(f"{sentence}; the one before was taken", err=True)
@@ -144,6 +145,9 @@ def _model_and_phases(values: dict):
         sentence_objective=objective if objective in ("nsp", "sop") else None,
         sentence_loss_weight=values["sentence_loss_weight"],
     )
+    segments = model.backbone.config.num_segments
+    if objective == "tlm" and max(max(one.settings.languages) for one in rows) >= segments:
+        raise BadInput(f"The rows have segment numbers of languages above {segments - 1}, the encoder's highest.")
     # Once more with the vocabulary at hand: rows of another one are refused.
     rows = [RowFiles(one.directory, seed=values["seed"], tokenizer=model.preprocessor.tokenizer) for one in rows]
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
@@ -171,14 +175,23 @@ def _check_directory(directory: Path, resume: bool, values: dict) -> None:
         if names:
             raise BadInput(f"{directory}: it holds other files and no run; expected a new or empty directory")
         return
+    if _arguments_of(directory).get("command") != _COMMAND:
+        raise BadInput(f"{directory}: it holds another command's output; expected a new or empty directory")
     if not resume:
         raise BadInput(f"{directory}: a run is there; add --resume to go on with it, or choose another directory")
-    with open(directory / output.MARK, encoding="utf-8") as file:
-        before = json.load(file)["arguments"]
-    after = json.loads(json.dumps(values))
+    before = _arguments_of(directory)
+    after = json.loads(json.dumps({"command": _COMMAND, **values}))
     for name in {*before, *after} - set(_FREE):
         if before.get(name) != after.get(name):
             raise BadInput(
                 f"{directory}: the run was started with {name} = {before.get(name)}, and is to go on with "
                 f"{after.get(name)}; expected the same: go on with it, or begin in another directory"
             )
+
+
+def _arguments_of(directory: Path) -> dict:
+    try:
+        with open(directory / output.MARK, encoding="utf-8") as file:
+            return json.load(file).get("arguments") or {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise BadInput(f"{directory / output.MARK}: cannot be read ({error}); choose another directory") from error
