@@ -35,7 +35,8 @@ def train():
     def run(model, rows, batch_size, epochs=1):
         import tensorflow as tf
 
-        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size)
+        # XLA wants fixed shapes; all rows are in whole batches.
+        dataset = tf.data.Dataset.from_tensor_slices(rows).batch(batch_size, drop_remainder=True)
         history = model.fit(dataset, epochs=epochs, verbose=0, shuffle=False).history
         figures = {name: values[-1] for name, values in history.items()}
         return figures, {weight.path: weight.numpy() for weight in model.trainable_weights}
