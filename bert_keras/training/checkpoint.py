@@ -66,7 +66,7 @@ class CheckpointStore:
         arrays = {}
         for group, variables in groups.items():
             for number, variable in enumerate(variables):
-                arrays[f"{group}/{number:05d}"] = value = np.ascontiguousarray(variable.numpy())
+                arrays[f"{group}/{number:05d}"] = value = np.asarray(variable.numpy(), order="C")
                 if value.dtype.kind == "f" and not np.isfinite(value).all():
                     raise WorkFailed(
                         f"After step {step} {variable.path} holds NaN or infinite values; {self._way_back()}"
