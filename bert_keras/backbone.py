@@ -77,7 +77,7 @@ class BertBackbone(keras_nlp.models.Backbone):
         }
         bias = self.attention_bias(inputs["padding_mask"])
         hidden = self.embeddings(inputs["token_ids"], inputs["segment_ids"])
-        outputs = self._run_blocks(hidden, bias, output_hidden_states, output_attentions)
+        outputs = self.run_blocks(hidden, bias, output_hidden_states, output_attentions)
         outputs["pooled_output"] = self.pooler(outputs["sequence_output"])
         super().__init__(inputs=inputs, outputs=outputs, dtype=dtype, **model_kwargs)
 
@@ -86,7 +86,17 @@ class BertBackbone(keras_nlp.models.Backbone):
         self.output_hidden_states = output_hidden_states
         self.output_attentions = output_attentions
 
-    def _run_blocks(self, hidden, bias, output_hidden_states=False, output_attentions=False):
+    def run_blocks(self, hidden, bias, output_hidden_states=False, output_attentions=False):
+        """The blocks over embeddings, for graphs with other inputs than the backbone's.
+
+        Args:
+            hidden: float `[batch, length, hidden_dim]`, from `embeddings`.
+            bias: float32, from `attention_bias`.
+            output_hidden_states, output_attentions: as for the class.
+
+        Returns:
+            The dict of outputs, without `pooled_output`.
+        """
         hidden_states, attentions = [hidden], []
         for block in self.blocks:
             if output_attentions:
@@ -133,7 +143,7 @@ class BertBackbone(keras_nlp.models.Backbone):
         positions = PackedPositions(name="packed_positions")(inputs["sequence_ids"])
         bias = self.attention_bias(inputs["sequence_ids"], sequence_ids=inputs["sequence_ids"])
         hidden = self.embeddings(inputs["token_ids"], inputs["segment_ids"], position_ids=positions)
-        return keras.Model(inputs, self._run_blocks(hidden, bias), name=f"{self.name}_packed")
+        return keras.Model(inputs, self.run_blocks(hidden, bias), name=f"{self.name}_packed")
 
     @property
     def token_embedding(self):

@@ -8,7 +8,7 @@ import tempfile
 from bert_keras.errors import BadInput
 
 # A directory with one of these in it is an output (a preset, a SavedModel, a run) that a later one may replace.
-OURS = ("config.json", "saved_model.pb", "train_args.json")
+OURS = ("config.json", "saved_model.pb", "train_args.json", "checkpoint.json")
 
 
 @contextlib.contextmanager

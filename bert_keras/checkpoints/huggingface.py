@@ -131,6 +131,38 @@ def encoder_weights(tensors, config, source):
     return weights
 
 
+def pretraining_weights(tensors, source):
+    """The heads of pretraining, as BertForPreTraining and BertForMaskedLM have them, in our names and layouts.
+
+    Args:
+        tensors: from `read_tensors`.
+        source: for messages.
+
+    Returns:
+        Dict of the weights' paths in `PretrainingModel` to float32 arrays: the head for masked words, and the sentence
+        head where there is one. Empty where there is none of them.
+
+    Raises:
+        BadInput: a part of a head is missing, or the output's table is not the token table, which it is in BERT.
+    """
+    weights = {}
+    if any(name.startswith("cls.predictions.") for name in tensors):
+        _put_linear(weights, tensors, "cls.predictions.transform.dense", "mlm_head/transform", source)
+        _put_norm(weights, tensors, "cls.predictions.transform.LayerNorm", "mlm_head/layer_norm", source)
+        # One bias under two names; files keep either or both.
+        bias = "cls.predictions.bias" if "cls.predictions.bias" in tensors else "cls.predictions.decoder.bias"
+        weights["mlm_head/bias"] = _get(tensors, bias, source)
+        table, tokens = tensors.get("cls.predictions.decoder.weight"), "embeddings.word_embeddings.weight"
+        if table is not None and not np.array_equal(table, _get(tensors, tokens, source)):
+            raise BadInput(
+                f"{source} has an output table cls.predictions.decoder.weight that differs from {tokens}; only models "
+                "that share one table can be loaded (tie_word_embeddings)."
+            )
+    if "cls.seq_relationship.weight" in tensors:
+        _put_linear(weights, tensors, "cls.seq_relationship", "sentence_head", source)
+    return weights
+
+
 def linear_weights(tensors, theirs, ours, source):
     """A linear layer's tensors in our names and layout, for a task's head. Raises `BadInput` where one is missing."""
     weights = {}
@@ -153,7 +185,7 @@ def _put_norm(weights, tensors, theirs, ours, source):
 
 def _get(tensors, name, source):
     if name not in tensors:
-        raise BadInput(f"{source} has no tensor {name!r}; expected the weights of a BERT encoder.")
+        raise BadInput(f"{source} has no tensor {name!r}; expected the weights of a BERT.")
     return np.asarray(tensors[name], "float32")
 
 

@@ -30,6 +30,14 @@ def new_directory(path: str | os.PathLike, replace_ours: bool = True) -> Iterato
         yield Path(temporary)
 
 
+def make_directory(path: str | os.PathLike) -> None:
+    """Makes a directory to be filled bit by bit. Raises `BadInput` where it cannot be made."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+
+
 def move_up(directory: Path) -> None:
     """Moves what a directory holds into its parent and removes it: for writers that want to make their directory."""
     for path in directory.iterdir():

@@ -85,10 +85,15 @@ def training_options() -> list[click.Option]:
 
 def say_start(settings: TrainingSettings) -> None:
     """Says loudly where the weights are random."""
-    if settings.vocabulary:
+    say_random_start(settings.preset, settings.vocabulary)
+
+
+def say_random_start(preset: str, vocabulary: str | None) -> None:
+    """The same for a preset and the vocabulary that was given for it, if any."""
+    if vocabulary:
         click.secho(
-            f"RANDOM START: {settings.preset} with the vocabulary {settings.vocabulary} starts from random weights, "
-            "not from a pretrained BERT.",
+            f"RANDOM START: {preset} with the vocabulary {vocabulary} starts from random weights, not from a "
+            "pretrained BERT.",
             fg="yellow",
             err=True,
         )
@@ -103,7 +108,12 @@ def in_words(targets: dict, limit: int = 100) -> str:
 def write_run(directory: Path, report: dict, arguments: dict) -> None:
     """Writes metrics.json, and train_args.json with the versions of what was in use."""
     _write(directory / "metrics.json", report)
-    _write(directory / output.MARK, {"arguments": arguments, "versions": _versions()})
+    _write(directory / output.MARK, run_arguments(arguments))
+
+
+def run_arguments(arguments: dict) -> dict:
+    """What train_args.json holds: the arguments, and the versions of what was in use."""
+    return {"arguments": arguments, "versions": _versions()}
 
 
 def _versions() -> dict[str, str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bert_keras.data import columns as choosing
-from bert_keras.data.lines import numbered_lines
+from bert_keras.data.lines import OpenFile, numbered_lines
 from bert_keras.data.records import shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.errors import BadInput, where
@@ -18,9 +18,9 @@ def is_json_lines(path: str) -> bool:
     return str(path).lower().removesuffix(".gz").endswith(ENDINGS)
 
 
-def json_objects(path: str, errors: RowErrors) -> Iterator[tuple[int, dict]]:
+def json_objects(path: str, errors: RowErrors, open_file: OpenFile | None = None) -> Iterator[tuple[int, dict]]:
     """Yields (row, object) of a JSON Lines file; blank lines are left out, and bad ones as `errors` says."""
-    for row, line in numbered_lines(path):
+    for row, line in numbered_lines(path, open_file):
         if not line.strip():
             continue
         record = None

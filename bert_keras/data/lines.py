@@ -5,10 +5,13 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from bert_keras.errors import BadInput, where
+
+# Opens a path for reading bytes, as a buffered file.
+OpenFile = Callable[[str], io.BufferedReader]
 
 _NOT_TEXT = {
     codecs.BOM_UTF16_LE: "UTF-16 text",
@@ -19,18 +22,19 @@ _NOT_TEXT = {
 }
 
 
-def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: str | os.PathLike, open_file: OpenFile | None = None) -> Iterator[tuple[int, str]]:
     """Yields (line number from 1, line with its line end) of a UTF-8 file, gzipped or not.
 
     Lines end at "\\n" only, so that a row number is what an editor shows. A byte order mark is dropped. Whether the
-    file is gzipped is told by its first bytes, not by its name.
+    file is gzipped is told by its first bytes, not by its name. `open_file` is for other file systems than this
+    machine's.
 
     Raises:
         BadInput: the file is missing, a directory, unreadable, a broken gzip, not UTF-8, or holds NUL bytes.
     """
     path = os.fspath(path)
     try:
-        with open(path, "rb") as file:
+        with open_file(path) if open_file else open(path, "rb") as file:
             offset = 0
             for row, raw in enumerate(_unzipped(file), start=1):
                 size = len(raw)

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from bert_keras.layers.dropout import Dropout
 from bert_keras.layers.linear import Linear
 
 
@@ -25,6 +26,7 @@ class SelfAttention(keras.layers.Layer):
         attention_bias: float32, broadcastable to `[batch, num_heads, length, length]`, added to the scores; see
             `AttentionBias`.
         return_attention_scores: bool. If True, returns `(outputs, probabilities)`.
+        seed: of the dropout, see `Dropout`.
 
     Output: float `[batch, length, dim]`; probabilities are float32 `[batch, num_heads, length, length]`.
     """
@@ -34,7 +36,7 @@ class SelfAttention(keras.layers.Layer):
         self.num_heads = num_heads
         self.dropout_rate = dropout
         self.initializer_range = initializer_range
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
 
     def build(self, inputs_shape, attention_bias_shape=None):
         dim = inputs_shape[-1]
@@ -46,7 +48,7 @@ class SelfAttention(keras.layers.Layer):
         self.output_dense.build((None, None, dim))
         self.built = True
 
-    def call(self, inputs, attention_bias=None, return_attention_scores=False, training=None):
+    def call(self, inputs, attention_bias=None, return_attention_scores=False, training=None, seed=None):
         dim = inputs.shape[-1]
         head_dim = dim // self.num_heads
         batch, length = ops.shape(inputs)[:2]
@@ -58,12 +60,12 @@ class SelfAttention(keras.layers.Layer):
         if attention_bias is not None:
             scores = scores + ops.cast(attention_bias, "float32")
         probabilities = ops.softmax(scores, axis=-1)
-        weights = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training)
+        weights = self.dropout(ops.cast(probabilities, self.compute_dtype), training=training, seed=seed)
         context = ops.transpose(ops.matmul(weights, value), (0, 2, 1, 3))
         outputs = self.output_dense(ops.reshape(context, (batch, length, dim)))
         return (outputs, probabilities) if return_attention_scores else outputs
 
-    def compute_output_spec(self, inputs, attention_bias=None, return_attention_scores=False, training=None):
+    def compute_output_spec(self, inputs, attention_bias=None, return_attention_scores=False, training=None, seed=None):
         outputs = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not return_attention_scores:
             return outputs

@@ -5,18 +5,18 @@ import dataclasses
 import warnings
 
 import keras
-import keras_nlp
 import numpy as np
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
 from bert_keras.tasks.inputs import collect
+from bert_keras.tasks.preset_task import PresetTask
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
 from bert_keras.training.distribution import with_gradient_scale, with_shown_value
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
-class TrainableTask(keras_nlp.models.Task):
+class TrainableTask(PresetTask):
     """A KerasHub task that tokenizes once, cuts batches of like length and knows its recipe.
 
     A subclass gives `serving_inputs`, `targets_to_array`, `example_losses` and `default_metrics`.

@@ -51,8 +51,7 @@ class BertPreprocessor(TextPreprocessor):
 
     def ragged(self, x):
         """Ids and segments before padding: two int32 RaggedTensors `[n, length]`."""
-        texts = self.texts(x)
-        pieces = [self.tokenizer.tokenize(text) for text in texts]
+        pieces = [self.pieces(text) for text in self.texts(x)]
         lengths = [rows.row_lengths() for rows in pieces]
         kept = truncated_lengths(lengths, self.max_length - len(pieces) - 1)
         return with_special_tokens(
@@ -60,6 +59,10 @@ class BertPreprocessor(TextPreprocessor):
             self.tokenizer.cls_token_id,
             self.tokenizer.sep_token_id,
         )
+
+    def pieces(self, texts):
+        """Ids of the pieces of string tensor `[n]`: int32 RaggedTensor `[n, pieces]`."""
+        return self.tokenizer.tokenize(texts)
 
     def pad(self, token_ids, segment_ids, pad_to_max=False):
         """Ragged rows to the dict of dense inputs."""

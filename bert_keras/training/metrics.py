@@ -32,3 +32,11 @@ class SpanAccuracy(keras.metrics.Mean):
         best = tf.argmax(y_pred, axis=1, output_type=tf.int32)
         right = tf.reduce_all(best == tf.cast(y_true, tf.int32), axis=-1)
         return super().update_state(tf.cast(right, tf.float32), sample_weight)
+
+
+@keras.saving.register_keras_serializable(package="bert_keras")
+class Perplexity(keras.metrics.Mean):
+    """exp of the mean of the values: of cross-entropies in nats, how many pieces the model hesitates between."""
+
+    def result(self):
+        return tf.exp(super().result())

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bert_keras.training.layer_decay import layer_rate_scales
+
 # Keras' names of the weights that are shifts and scales: decaying them does not regularize.
 NO_WEIGHT_DECAY = ("bias", "gamma", "beta")
 
@@ -19,14 +21,30 @@ class AdamW(keras.optimizers.AdamW):
       TensorFlow add it before the correction, where it weighs up to thirty times more in the first steps.
     - Weight decay leaves out `bias`, `gamma` and `beta`.
 
-    Args: as `keras.optimizers.AdamW`, without `clipnorm`, `clipvalue`, `amsgrad`, `use_ema` and
-        `gradient_accumulation_steps`, which raise ValueError.
+    Args:
+        bias_correction: bool. False leaves the moments as they are, near 0 at first, as the code that BERT was
+            published with does: the first steps are then smaller or larger than the learning rate says.
+        layer_decay: float above 0, at most 1. Each layer's learning rate over that of the layer above it; see
+            `layer_rate_scales`.
+        learning_rate, weight_decay, epsilon, global_clipnorm, **kwargs: as `keras.optimizers.AdamW`, without
+            `clipnorm`, `clipvalue`, `amsgrad`, `use_ema` and `gradient_accumulation_steps`, which raise ValueError.
     """
 
-    def __init__(self, learning_rate=5e-5, weight_decay=0.01, epsilon=1e-6, global_clipnorm=1.0, **kwargs):
+    def __init__(
+        self,
+        learning_rate=5e-5,
+        weight_decay=0.01,
+        epsilon=1e-6,
+        global_clipnorm=1.0,
+        bias_correction=True,
+        layer_decay=1.0,
+        **kwargs,
+    ):
         for name in ("clipnorm", "clipvalue", "amsgrad", "use_ema", "gradient_accumulation_steps"):
             if kwargs.get(name):
-                raise ValueError(f"AdamW: {name} is not supported; use keras.optimizers.AdamW for it.")
+                raise ValueError(f"{type(self).__name__}: {name} is not supported; use keras.optimizers.AdamW for it.")
+        if not 0 < layer_decay <= 1:
+            raise ValueError(f"layer_decay is {layer_decay!r}; expected a number above 0, at most 1.")
         super().__init__(
             learning_rate=learning_rate,
             weight_decay=weight_decay,
@@ -34,7 +52,18 @@ class AdamW(keras.optimizers.AdamW):
             global_clipnorm=global_clipnorm,
             **kwargs,
         )
+        self.bias_correction = bias_correction
+        self.layer_decay = layer_decay
         self.exclude_from_weight_decay(var_names=[f"^{name}$" for name in NO_WEIGHT_DECAY])
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._rate_scales = layer_rate_scales([variable.path for variable in variables], self.layer_decay)
+
+    def get_config(self):
+        return {**super().get_config(), "bias_correction": self.bias_correction, "layer_decay": self.layer_decay}
 
     def load_own_variables(self, store):
         # A model that comes back from a file has an optimizer for a run yet to start: there is nothing to load into it,
@@ -56,21 +85,28 @@ class AdamW(keras.optimizers.AdamW):
 
     def _rates(self):
         step = tf.cast(self.iterations + 1, tf.float32)
-        learning_rate = tf.cast(self.learning_rate, tf.float32)
-        return learning_rate, tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
+        return tf.cast(self.learning_rate, tf.float32), *self._powers(step)
+
+    def _powers(self, step):
+        """What the moments lack after so many updates: 1 - power is the sum of the gradients' weights in them."""
+        if not self.bias_correction:
+            return tf.constant(0.0), tf.constant(0.0)
+        return tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
 
     def _update_all(self, strategy, grads, variables, rates):
+        learning_rate, *powers = rates
         for variable, grad in zip(variables, grads):
-            kwargs = {"decay": self._decay_of(variable)}
-            args = (*self._slots_of(variable), grad, *rates)
+            rate = learning_rate * self._rate_scales[self._get_variable_index(variable)]
+            args = (*self._slots_of(variable), grad, rate, *powers)
+            kwargs = self._options_of(variable)
             strategy.extended.update(variable.value, self._update_one, args=args, kwargs=kwargs, group=False)
 
     def _slots_of(self, variable):
         index = self._get_variable_index(variable)
         return self._momentums[index].value, self._velocities[index].value
 
-    def _decay_of(self, variable):
-        return self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0
+    def _options_of(self, variable):
+        return {"decay": self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0}
 
     def _update_one(self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, decay):
         if decay:
@@ -115,8 +151,7 @@ class SharedAdamW(AdamW):
 
     def _update_one(self, variable, momentum, velocity, updates, grad, learning_rate, _beta_1, _beta_2, decay):
         updates.assign_add(1.0)
-        count = updates.read_value()
-        powers = tf.pow(self.beta_1, count), tf.pow(self.beta_2, count)
+        powers = self._powers(updates.read_value())
         super()._update_one(variable, momentum, velocity, grad, learning_rate, *powers, decay=decay)
 
 

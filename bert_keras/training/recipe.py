@@ -15,12 +15,14 @@ class Recipe:
         warmup: float in [0, 1]. Share of all steps over which the rate rises from 0; then it falls linearly to 0.
         weight_decay: float. Decoupled; not applied to `bias`, `gamma` and `beta`.
         clip: float. Largest L2 norm of the gradient of the whole batch; 0 = no clipping.
+        layer_decay: float above 0, at most 1. Each layer's learning rate over that of the layer above it.
     """
 
     learning_rate: float = 5e-5
     warmup: float = 0.1
     weight_decay: float = 0.01
     clip: float = 1.0
+    layer_decay: float = 1.0
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -31,6 +33,8 @@ class Recipe:
             raise BadInput("learning_rate is 0; expected a number above 0, such as 5e-5.")
         if self.warmup > 1:
             raise BadInput(f"warmup is {self.warmup}; expected a share of all steps, from 0 to 1.")
+        if not 0 < self.layer_decay <= 1:
+            raise BadInput(f"layer_decay is {self.layer_decay}; expected a number above 0, at most 1.")
 
     def optimizer(self, total_steps, shared=False):
         """A fresh optimizer for a run of `total_steps` steps; `shared`: for models that take turns."""
@@ -39,7 +43,12 @@ class Recipe:
 
         schedule = WarmupLinearDecay(self.learning_rate, total_steps, int(self.warmup * total_steps))
         optimizer = SharedAdamW if shared else AdamW
-        return optimizer(schedule, weight_decay=self.weight_decay, global_clipnorm=self.clip or None)
+        return optimizer(
+            schedule,
+            weight_decay=self.weight_decay,
+            global_clipnorm=self.clip or None,
+            layer_decay=self.layer_decay,
+        )
 
 
 def steps_per_execution(backbone_config, tokens_per_batch):

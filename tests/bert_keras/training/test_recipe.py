@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bert_keras import BadInput, BertConfig
 from bert_keras.training.optimizer import AdamW, clip_by_global_norm
 from bert_keras.training.recipe import Recipe, steps_per_execution
-from bert_keras.training.schedule import WarmupLinearDecay
+from bert_keras.training.schedule import PhasedSchedule, WarmupLinearDecay, WarmupPolynomialDecay
 
 
 def rates(schedule, steps):
@@ -50,6 +50,35 @@ class TestSchedule:
         schedule = WarmupLinearDecay(1e-3, 20, 3)
         back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
         np.testing.assert_array_equal(rates(back, 20), rates(schedule, 20))
+
+
+class TestPolynomialSchedule:
+    def test_it_falls_by_a_power_of_what_is_left_to_its_end(self):
+        found = rates(WarmupPolynomialDecay(1.0, total_steps=6, warmup_steps=2, power=0.5, end=0.2), 8)
+        fall = [0.2 + 0.8 * math.sqrt(left / 4) for left in (4, 3, 2, 1, 0, 0)]
+        np.testing.assert_allclose(found, [0.5, 1.0, *fall], rtol=1e-6)
+
+    def test_a_power_of_0_is_refused(self):
+        with pytest.raises(ValueError, match="power is 0; expected a number above 0"):
+            WarmupPolynomialDecay(1.0, 4, 1, power=0)
+
+
+class TestPhases:
+    SCHEDULE = [WarmupLinearDecay(1.0, 4, 2), WarmupLinearDecay(0.5, 2, 1)]
+
+    def test_each_phase_counts_its_own_steps(self):
+        found = rates(PhasedSchedule(self.SCHEDULE, [4, 2]), 7)
+        np.testing.assert_allclose(found, [0.5, 1.0, 1.0, 0.5, 0.5, 0.5, 0.0], rtol=1e-6)
+
+    def test_it_comes_back_from_its_config(self):
+        schedule = PhasedSchedule(self.SCHEDULE, [4, 2])
+        back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+        np.testing.assert_array_equal(rates(back, 7), rates(schedule, 7))
+
+    @pytest.mark.parametrize("steps", [[4], [4, 0]])
+    def test_every_phase_needs_steps(self, steps):
+        with pytest.raises(ValueError, match="expected a number of at least 1 for each of 2 schedules"):
+            PhasedSchedule(self.SCHEDULE, steps)
 
 
 def numpy_adamw(start, grads, names, rate, decay, clip, beta_1=0.9, beta_2=0.999, epsilon=1e-6):
@@ -137,15 +166,17 @@ class TestAdamW:
             AdamW(**{name: 2})
 
     def test_it_comes_back_from_its_config(self):
-        optimizer = Recipe(learning_rate=1e-3, weight_decay=0.2, clip=0.7).optimizer(50)
+        optimizer = Recipe(learning_rate=1e-3, weight_decay=0.2, clip=0.7, layer_decay=0.9).optimizer(50)
         back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
         assert type(back) is AdamW and back.get_config() == optimizer.get_config()
         assert (back.weight_decay, back.global_clipnorm, back.epsilon) == (0.2, 0.7, 1e-6)
+        assert back.layer_decay == 0.9
 
 
 class TestRecipe:
     def test_without_arguments_it_is_berts(self):
-        assert dataclasses.asdict(Recipe()) == {"learning_rate": 5e-5, "warmup": 0.1, "weight_decay": 0.01, "clip": 1.0}
+        expected = {"learning_rate": 5e-5, "warmup": 0.1, "weight_decay": 0.01, "clip": 1.0, "layer_decay": 1.0}
+        assert dataclasses.asdict(Recipe()) == expected
 
     def test_the_optimizer_warms_up_over_a_tenth_and_ends_at_0(self):
         optimizer = Recipe(learning_rate=1.0).optimizer(200)
@@ -167,6 +198,8 @@ class TestRecipe:
         ("weight_decay", True, "weight_decay is True"),
         ("clip", math.inf, "clip is inf"),
         ("clip", None, "clip is None"),
+        ("layer_decay", 0, "layer_decay is 0; expected a number above 0, at most 1"),
+        ("layer_decay", 1.5, "layer_decay is 1.5"),
     ])  # fmt: skip
     def test_a_bad_number_is_named(self, field, value, said):
         with pytest.raises(BadInput) as caught:

@@ -1,0 +1,197 @@
+"""`bert-keras pretrain`: rows in, a run directory with a preset out; stopped runs go on."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import click
+
+from bert_keras.cli import contract, output
+from bert_keras.cli.progress import Progress
+from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
+from bert_keras.errors import BadInput
+from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
+
+_COMMAND = "pretrain"
+# What a run may be given anew when it goes on: it does not change where the run ends.
+_FREE = ("checkpoint_every", "keep", "keep_every", "log_every")
+_positive = click.IntRange(1)
+_share = click.FloatRange(0, 1)
+
+
+@click.command(cls=contract.Command, short_help="Pretrain a BERT on rows of masked words.")
+@click.option(
+    "--data", required=True, multiple=True, metavar="DIR", help="Rows with a manifest.json; one for each phase."
+)
+@click.option("--steps", required=True, multiple=True, type=_positive, help="Optimizer steps; one for each phase.")
+@click.option("--batch-size", multiple=True, type=_positive, default=(256,), help="Rows a step; one, or one a phase.")
+@click.option(
+    "--preset", required=True, metavar="PRESET", help="Where to start: a preset, or with --vocabulary a named size."
+)
+@click.option("--vocabulary", metavar="FILE", help="A WordPiece vocabulary: start --preset from random weights.")
+@click.option("--out", required=True, metavar="DIR", help="The run's directory.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out from its newest whole checkpoint.")
+@click.option("--sentence-loss-weight", type=click.FloatRange(0), default=1.0, show_default=True, help="Lambda.")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
+@click.option(
+    "--learning-rate",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    default=(1e-4,),
+    help="The highest. One: warm-up and decay over the whole run; one a phase: in each phase.",
+)
+@click.option("--warmup", type=_share, default=PretrainingRecipe.warmup, show_default=True, help="Share of the steps.")
+@click.option(
+    "--decay-power",
+    type=click.FloatRange(0, min_open=True),
+    default=PretrainingRecipe.decay_power,
+    show_default=True,
+    help="1: the rate falls linearly.",
+)
+@click.option("--weight-decay", type=click.FloatRange(0), default=PretrainingRecipe.weight_decay, show_default=True)
+@click.option("--clip", type=click.FloatRange(0), default=PretrainingRecipe.clip, show_default=True, help="0: none.")
+@click.option(
+    "--bias-correction/--no-bias-correction", default=True, help="Of Adam's moments; the first BERT had none."
+)
+@click.option("--layer-decay", type=_share, default=1.0, show_default=True, help="Rate of a layer over the one above.")
+@click.option("--accumulate", type=_positive, default=1, show_default=True, help="Parts a batch is worked through in.")
+@click.option("--recompute", is_flag=True, help="Less memory: blocks are computed again for their gradients.")
+@click.option("--jit", is_flag=True, help="Compile the step with XLA.")
+@click.option("--strategy", type=click.Choice(("none", "mirrored")), default="none", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
+@click.option("--checkpoint-every", type=_positive, default=1000, show_default=True, help="Steps.")
+@click.option("--keep", type=_positive, default=3, show_default=True, help="How many checkpoints stay.")
+@click.option("--keep-every", type=_positive, metavar="STEPS", help="Checkpoints of these steps stay for good.")
+@click.option("--log-every", type=_positive, default=100, show_default=True, help="Steps.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights.")
+def pretrain(out, resume, **values):
+    """Train on masked words, and on sentence pairs where the rows have them, and write a run directory.
+
+    It holds preset/ (for --preset and fill-mask), checkpoints/, metrics.jsonl, train_args.json and logs/ for
+    TensorBoard. A run that was stopped, killed or cut off goes on with the same command and --resume. Several phases
+    (rows of 128 tokens, then of 512) are given by repeating --data and --steps.
+    """
+    directory = Path(out)
+    _check_directory(directory, resume, values)
+    with starting_tensorflow():
+        from bert_keras.training.pretraining import PRESET, PretrainingRun
+    say_random_start(values["preset"], values["vocabulary"])
+    model, phases = _model_and_phases(values)
+    total = sum(phase.steps for phase in phases)
+    with Progress("pretraining", total, unit="steps") as progress:
+        shown = _Shown(progress, total)
+        run = PretrainingRun(
+            model,
+            phases,
+            directory,
+            on_step=shown.step,
+            on_figures=shown.figures,
+            **{name: values[name] for name in ("seed", *_FREE)},
+        )
+        output.make_directory(directory)
+        if not (directory / output.MARK).exists():
+            with output.new_file(directory / output.MARK) as file:
+                output.write_json(file, run_arguments({"command": _COMMAND, **values}))
+        figures = run.run()
+    for sentence in run.store.passed_over:
+        click.echo(f"{sentence}; the one before was taken", err=True)
+    if figures:
+        output.print_metrics({name: value for name, value in figures.items() if name != "step"}, title=f"step {total}")
+    click.echo(f"written: {directory / PRESET}")
+
+
+class _Shown:
+    """The run on the terminal: loss and tokens a second beside the bar, a line for each line of metrics.jsonl."""
+
+    def __init__(self, progress: Progress, total: int):
+        self._progress, self._total, self._speed = progress, total, None
+
+    def step(self, step: int, loss: float) -> None:
+        speed = "" if self._speed is None else f", {self._speed:,.0f} tokens/s"
+        self._progress.update(step, f"loss {loss:.4f}{speed}")
+
+    def figures(self, figures: dict) -> None:
+        self._speed = figures["tokens_per_second"]
+        named = ", ".join(
+            f"{name} {value:.4g}"
+            for name, value in figures.items()
+            if name not in ("step", "phase", "seconds", "tokens")
+        )
+        self._progress.say(f"step {figures['step']} of {self._total}: {named}")
+
+
+def _model_and_phases(values: dict):
+    from bert_keras.data.row_files import RowFiles
+    from bert_keras.tasks.pretraining_model import PretrainingModel
+    from bert_keras.training.pretraining import Phase
+
+    phases = _per_phase(values)
+    rows = [RowFiles(directory, seed=values["seed"]) for directory, _, _ in phases]
+    objectives = {one.settings.objective for one in rows}
+    if len(objectives) > 1:
+        raise BadInput(f"The phases have rows of different objectives ({', '.join(sorted(objectives))}); expected one.")
+    (objective,) = objectives
+    longest = max(one.settings.max_length for one in rows)
+    model = PretrainingModel.from_preset(
+        values["preset"],
+        load_weights=values["vocabulary"] is None,
+        vocabulary=values["vocabulary"],
+        max_length=longest,
+        dtype=values["precision"],
+        strategy=values["strategy"],
+        seed=values["seed"],
+        sentence_objective=objective if objective in ("nsp", "sop") else None,
+        sentence_loss_weight=values["sentence_loss_weight"],
+    )
+    segments = model.backbone.config.num_segments
+    if objective == "tlm" and max(max(one.settings.languages) for one in rows) >= segments:
+        raise BadInput(f"The rows have segment numbers of languages above {segments - 1}, the encoder's highest.")
+    # Once more with the vocabulary at hand: rows of another one are refused.
+    rows = [RowFiles(one.directory, seed=values["seed"], tokenizer=model.preprocessor.tokenizer) for one in rows]
+    recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
+    with model.distribute_strategy.scope():
+        optimizer = recipe.build([steps for _, steps, _ in phases], list(values["learning_rate"]))
+    model.compile(optimizer, accumulate=values["accumulate"], recompute=values["recompute"], jit_compile=values["jit"])
+    return model, [Phase(one, steps, batch_size) for one, (_, steps, batch_size) in zip(rows, phases)]
+
+
+def _per_phase(values: dict) -> list[tuple[str, int, int]]:
+    data, steps, sizes = values["data"], values["steps"], values["batch_size"]
+    if len(steps) != len(data):
+        raise BadInput(f"There are {len(data)} --data and {len(steps)} --steps; expected as many, one for each phase.")
+    if len(sizes) not in (1, len(data)):
+        raise BadInput(f"There are {len(sizes)} --batch-size for {len(data)} phases; expected one, or one for each.")
+    return list(zip(data, steps, sizes if len(sizes) == len(data) else sizes * len(data)))
+
+
+def _check_directory(directory: Path, resume: bool, values: dict) -> None:
+    """Raises `BadInput` where the directory is in use, or holds a run with other settings than those to go on with."""
+    if directory.exists() and not directory.is_dir():
+        raise BadInput(f"{directory}: this is a file; expected a directory: choose another name")
+    names = os.listdir(directory) if directory.exists() else []
+    if output.MARK not in names:
+        if names:
+            raise BadInput(f"{directory}: it holds other files and no run; expected a new or empty directory")
+        return
+    if _arguments_of(directory).get("command") != _COMMAND:
+        raise BadInput(f"{directory}: it holds another command's output; expected a new or empty directory")
+    if not resume:
+        raise BadInput(f"{directory}: a run is there; add --resume to go on with it, or choose another directory")
+    before = _arguments_of(directory)
+    after = json.loads(json.dumps({"command": _COMMAND, **values}))
+    for name in {*before, *after} - set(_FREE):
+        if before.get(name) != after.get(name):
+            raise BadInput(
+                f"{directory}: the run was started with {name} = {before.get(name)}, and is to go on with "
+                f"{after.get(name)}; expected the same: go on with it, or begin in another directory"
+            )
+
+
+def _arguments_of(directory: Path) -> dict:
+    try:
+        with open(directory / output.MARK, encoding="utf-8") as file:
+            return json.load(file).get("arguments") or {}
+    except (OSError, ValueError, AttributeError) as error:
+        raise BadInput(f"{directory / output.MARK}: cannot be read ({error}); choose another directory") from error

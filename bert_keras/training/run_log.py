@@ -1,0 +1,83 @@
+"""What a long run says of itself: a line of JSON each time, and the same for TensorBoard."""
+
+import json
+import os
+import time
+
+from bert_keras.errors import WorkFailed
+
+
+class RunLog:
+    """Writes figures to `metrics.jsonl` and TensorBoard.
+
+    A run that goes on from a step first drops the lines of later steps, which will come again.
+
+    Args:
+        directory: the run's.
+        metrics, logs: the names of the file and of TensorBoard's folder in it.
+        step: int, where the run goes on.
+    """
+
+    def __init__(self, directory, metrics, logs, step):
+        import tensorflow as tf
+
+        self._path = os.path.join(directory, metrics)
+        self._keep_until(step)
+        self._writer = tf.summary.create_file_writer(os.path.join(directory, logs))
+        self.start_clock()
+
+    def start_clock(self):
+        """Forgets the time until here, in which no training was done."""
+        self._start = time.monotonic()
+
+    def write(self, step, figures):
+        """Writes a line.
+
+        Args:
+            step: int.
+            figures: dict of name to number; `tokens` is how many were seen since the last line.
+
+        Returns:
+            The figures as written: with `step`, `seconds` since the last line, and `tokens_per_second`.
+
+        Raises:
+            WorkFailed: the file cannot be written.
+        """
+        import tensorflow as tf
+
+        seconds = time.monotonic() - self._start
+        per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
+        line = {"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second}
+        try:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise WorkFailed(f"Cannot write {self._path} ({error.strerror}).") from error
+        with self._writer.as_default():
+            for name, value in line.items():
+                if name not in ("step", "seconds"):
+                    tf.summary.scalar(name, value, step=step)
+        self.start_clock()
+        return line
+
+    def close(self):
+        """Writes out what TensorBoard's writer still holds."""
+        self._writer.close()
+
+    def _keep_until(self, step):
+        if not os.path.exists(self._path):
+            return
+        with open(self._path, encoding="utf-8") as file:
+            kept = [line for line in file if _step_of(line) is not None and _step_of(line) <= step]
+        temporary = f"{self._path}.new"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.writelines(kept)
+        os.replace(temporary, self._path)
+
+
+def _step_of(line):
+    """The step of a line; None for one that was cut off when the run was killed."""
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return None
