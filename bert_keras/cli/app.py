@@ -4,6 +4,7 @@ import click
 
 import bert_keras
 from bert_keras.cli import contract
+from bert_keras.cli.augment import augment
 from bert_keras.cli.evaluate import evaluate
 from bert_keras.cli.export import export
 from bert_keras.cli.fine_tune import fine_tune
@@ -23,5 +24,5 @@ def cli() -> None:
     """
 
 
-for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, vocab, pretrain_data, demo):
+for command in (fine_tune, evaluate, predict, export, serve, query, pipeline, vocab, pretrain_data, augment, demo):
     cli.add_command(command)
