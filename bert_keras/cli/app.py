@@ -4,6 +4,7 @@ import click
 
 import bert_keras
 from bert_keras.cli import contract
+from bert_keras.cli.augment import augment
 from bert_keras.cli.evaluate import evaluate
 from bert_keras.cli.export import export
 from bert_keras.cli.fill_mask import fill_mask
@@ -35,6 +36,7 @@ for command in (
     pipeline,
     vocab,
     pretrain_data,
+    augment,
     pretrain,
     fill_mask,
     demo,
