@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+from fine_tuning import command
 from results import machine, table, write_section
 
 OPTIONS = {
@@ -34,13 +35,14 @@ def main():
         return
     rows = [["option", "seconds a step", "memory of training, MB"]]
     for name in OPTIONS:
-        command = [sys.executable, __file__, *sys.argv[1:], "--only", name]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+        run = [sys.executable, __file__, *sys.argv[1:], "--only", name]
+        found = json.loads(subprocess.run(run, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         rows.append([name, f"{found['seconds']:.2f}", f"{found['megabytes']:.0f}"])
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
     report = f"""## Options of pretraining
 
-`python {" ".join(sys.argv)}` on {machine()}: {arguments.size}, {arguments.batch_size} rows of {arguments.length} tokens.
+`{command("bench_pretraining_options.py")}` on {machine()}: {arguments.size}, {arguments.batch_size} rows of
+{arguments.length} tokens.
 
 {table(rows[0], rows[1:])}
 """
