@@ -40,7 +40,8 @@ def main():
         print(*rows[-1], sep=", ", file=sys.stderr, flush=True)
     report = f"""## Options of pretraining
 
-`python {" ".join(sys.argv)}` on {machine()}: {arguments.size}, {arguments.batch_size} rows of {arguments.length} tokens.
+`python {" ".join(sys.argv)}` on {machine()}: {arguments.size}, {arguments.batch_size} rows of {arguments.length}
+tokens.
 
 {table(rows[0], rows[1:])}
 """
