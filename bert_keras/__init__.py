@@ -33,6 +33,13 @@ _WHERE = {
     "get_task": "bert_keras.tasks",
     "load_task": "bert_keras.tasks",
     "train_vocabulary": "bert_keras.tokenizers.vocabulary",
+    "Augmentation": "bert_keras.data.augmentation",
+    "CorpusSettings": "bert_keras.data.pretraining_corpus",
+    "load_corpus": "bert_keras.data.pretraining_corpus",
+    "MaskSettings": "bert_keras.data.masking",
+    "PretrainingRows": "bert_keras.data.pretraining_rows",
+    "RowFiles": "bert_keras.data.row_files",
+    "RowSettings": "bert_keras.data.row_plan",
     "export_multi_task": "bert_keras.export",
     "export_saved_model": "bert_keras.export",
 }

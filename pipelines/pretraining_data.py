@@ -2,9 +2,9 @@
 
     documents of each file -> dealt out to shards -> each shard tokenized, cut into rows, masked and written
 
-A shard is a corpus of its own, made by `PretrainingRows` as rows are made while a model trains; random texts of its pairs
-come from its own documents. What is in it depends on files, settings and seed, not on the runner or its workers. A
-worker holds one shard's documents in memory at a time.
+A shard is a corpus of its own, made by `PretrainingRows` as rows are made while a model trains; random texts of its
+pairs come from its own documents. What is in it depends on files, settings and seed, not on the runner or its workers.
+A worker holds one shard's documents in memory at a time.
 
 Workers report through files beside the rows, so that a runner elsewhere tells as much as one on this machine. All of
 them must see the folder: on several machines it is a mounted one, or one of Beam's file systems (`gs://`).
@@ -53,7 +53,8 @@ class RowJob:
 
     Attributes:
         out: the folder to write into.
-        vocabulary: list of str, the tokenizer's pieces; `lowercase` and `strip_accents` as `WordPieceTokenizer` has them.
+        vocabulary: list of str, the tokenizer's pieces.
+        lowercase, strip_accents: bool, as `WordPieceTokenizer` has them.
         corpus: `CorpusSettings`.
         rows: `RowSettings`.
         masks: `MaskSettings`.

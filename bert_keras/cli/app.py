@@ -4,6 +4,7 @@ import click
 
 import bert_keras
 from bert_keras.cli import contract
+from bert_keras.cli.augment import augment
 from bert_keras.cli.evaluate import evaluate
 from bert_keras.cli.export import export
 from bert_keras.cli.fill_mask import fill_mask
@@ -37,6 +38,7 @@ for command in (
     pretrain_data,
     pretrain,
     fill_mask,
+    augment,
     demo,
 ):
     cli.add_command(command)

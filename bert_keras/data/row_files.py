@@ -15,8 +15,8 @@ from bert_keras.errors import BadInput, nearest
 
 MANIFEST = "manifest.json"
 FORMAT = "bert-keras pretraining rows 1"
-# Rows that are mixed by each other, beyond the random order that they have in their shard.
-_SHUFFLE = 4096
+# Rows that are mixed with each other, beyond the random order that they have in their shard.
+_MIXED = 4096
 
 
 def shard_name(index: int, count: int) -> str:
@@ -102,13 +102,15 @@ class RowFiles:
         last = tf.int64.max if epochs is None else first + epochs
         paths = tf.constant(self._paths)
 
+        def seeds(epoch, part):
+            return tf.stack([tf.cast(self.seed, tf.int64), epoch * 2**32 + part])
+
         def of_epoch(epoch):
-            seed = tf.stack([tf.cast(self.seed, tf.int64), epoch])
-            files = tf.random.experimental.stateless_shuffle(paths, seed)
-            rows = tf.data.TFRecordDataset(files)
-            mixing = tf.random.stateless_uniform([], seed, minval=None, maxval=None, dtype=tf.int64)
-            rows = rows.shuffle(_SHUFFLE, seed=mixing, reshuffle_each_iteration=False)
-            return rows.skip(tf.where(epoch == first, tf.cast(row, tf.int64), tf.cast(0, tf.int64)))
+            # Not `Dataset.shuffle`, whose order depends on the global seed too.
+            files = tf.random.experimental.stateless_shuffle(paths, seeds(epoch, -1))
+            rows = tf.data.TFRecordDataset(files).batch(_MIXED).enumerate()
+            rows = rows.map(lambda part, some: tf.random.experimental.stateless_shuffle(some, seeds(epoch, part)))
+            return rows.unbatch().skip(tf.where(epoch == first, tf.cast(row, tf.int64), tf.cast(0, tf.int64)))
 
         dataset = tf.data.Dataset.range(first, last).flat_map(of_epoch).shard(num_shards, index)
         if batch_size is not None:
