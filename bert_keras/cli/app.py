@@ -39,6 +39,7 @@ for command in (
     augment,
     pretrain,
     fill_mask,
+    augment,
     demo,
 ):
     cli.add_command(command)

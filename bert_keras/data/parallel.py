@@ -12,13 +12,13 @@ FIRST, SECOND = "text", "text_pair"
 
 
 def read_pairs(path: str, open_file: OpenFile | None = None) -> Iterator[list[str]]:
-    """Yields [text, translation] of a file, gzipped or not.
+    """Yields [text, translation] of a file, gzipped or not; either may be empty, as published corpora have it.
 
     A `.jsonl` file has objects with `text` and `text_pair`; any other file has lines of text, tab, translation, without
     a header and without quotes. (`paste a.en a.zh > pairs.tsv` makes one of two files that go line by line.)
 
     Raises:
-        BadInput: the file cannot be read, a line has not two texts, or a text is empty; with file and row.
+        BadInput: the file cannot be read, a line has not two texts, or a value is no text; with file and row.
     """
     if is_json_lines(path):
         rows = (
@@ -34,8 +34,9 @@ def read_pairs(path: str, open_file: OpenFile | None = None) -> Iterator[list[st
     for row, texts in rows:
         if len(texts) != 2:
             raise BadInput(f"{where(path, row)}: {len(texts)} fields; expected a text, a tab and its translation")
+        texts = [text.strip() if isinstance(text, str) else text for text in texts]
         for name, text in zip((FIRST, SECOND), texts):
-            problem = text_problem(text)
+            problem = None if text == "" else text_problem(text)
             if problem:
                 raise BadInput(f"{where(path, row, name)}: {problem}")
         yield texts

@@ -103,7 +103,7 @@ class RowFiles:
         paths = tf.constant(self._paths)
 
         def seeds(epoch, part):
-            return tf.stack([tf.cast(self.seed, tf.int64), (epoch << 32) + part])
+            return tf.stack([tf.cast(self.seed, tf.int64), epoch * 2**32 + part])
 
         def of_epoch(epoch):
             # Not `Dataset.shuffle`, whose order depends on the global seed too.
