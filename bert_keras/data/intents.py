@@ -57,8 +57,8 @@ def read_intents(path: str | os.PathLike, require_target: bool = True, skip_bad_
     if is_json_lines(path):
         return _read_objects(source, require_target, errors)
     if path.lower().removesuffix(".gz").endswith((".txt", WORDS)) and not require_target:
-        rows = _utterances(path, errors)
-        return _records(path, [(row, words, None, None) for row, words in rows], {}, errors, None)
+        rows = _utterances(source, errors)
+        return _records(source, [(row, words, None, None) for row, words in rows], {}, errors, None)
     if not os.path.exists(path):
         raise BadInput(f"{path}: there is no such file or directory; expected data: check the path")
     raise BadInput(

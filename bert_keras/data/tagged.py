@@ -89,12 +89,15 @@ def read_tagged(
             ".gz): rename or convert the file"
         )
     if name.endswith(".txt") and not require_target and not columns and not _ends_in_tags(path, separator):
-        return _read_texts(path, skip_bad_rows)
+        return _read_texts(source, skip_bad_rows)
     return _read_conll(source, columns, separator, require_target, skip_bad_rows)
 
 
 def tagged_parts(path: str | os.PathLike, size: int = PART_SIZE) -> Iterator[FilePart]:
-    """Yields parts of a file with tags or spans, of about `size` bytes, for `read_tagged`. Raises `BadInput`."""
+    """Yields parts of a file with tags or spans, of about `size` bytes, for `read_tagged` with targets.
+
+    Raises `BadInput`: the file cannot be read.
+    """
     return (cut_at_lines if is_json_lines(os.fspath(path)) else cut_at_blank_lines)(path, size)
 
 
@@ -223,10 +226,10 @@ def _ends_in_tags(path: str, separator: str | None) -> bool:
     return bool(split) and all(before and schemes.is_tag(tag) for before, _, tag in split)
 
 
-def _read_texts(path, skip_bad_rows) -> TaggedRecords:
-    errors = RowErrors(skip_bad_rows)
+def _read_texts(source, skip_bad_rows) -> TaggedRecords:
+    path, errors = os.fspath(source), RowErrors(skip_bad_rows)
     rows, texts, blank = [], [], None
-    for row, line in numbered_lines(path):
+    for row, line in numbered_lines(source):
         text = line.rstrip("\r\n")
         if not text:
             blank = blank or row
@@ -241,7 +244,7 @@ def _read_texts(path, skip_bad_rows) -> TaggedRecords:
         if not problem:
             rows.append(row)
             texts.append(text)
-    errors.check_rest(path, len(rows), "text")
+    errors.check_rest(source, len(rows), "text")
     return TaggedRecords({"text": texts}, None, rows, path, skipped=tuple(errors.skipped))
 
 
