@@ -3,10 +3,14 @@
 TFX's CsvExampleGen knows CSV alone, takes a quote in a text for the start of a quoted field, and guesses types from the
 values. This one reads every format that the command line reads, with the same options and the same errors.
 
-A file is read by one worker, because what a record means may depend on the whole of it: the tag scheme of a CoNLL file,
-the ids of SQuAD's one JSON document. What takes the time, joining words, finding slices and writing examples, is spread
-over all workers, a part of the records each. The split into training and evaluation depends on the examples alone, so
-neither the number of workers nor the order of the records changes it.
+A large file is read by many workers. One looks through its bytes for places to cut it, which takes little; each part,
+a place in the file and the number of its first row, goes to a worker that reads it, makes examples of it and has no
+more than it in memory. What only the whole file says, such as its tag scheme, `prepare` has found. Two kinds of files
+cannot be read from the middle: of a gzipped one the parts carry their lines, and SQuAD's JSON, one document, is parsed
+by one worker and the paragraphs are shared out.
+
+The split into training and evaluation depends on the examples alone, so neither the parts nor the number of workers
+changes it.
 """
 
 import glob
@@ -25,14 +29,13 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
+from bert_keras.data.cutting import PART_SIZE
 from bert_keras.errors import BadInput
 from bert_keras.tasks import get_task
 from pipelines.config import DataConfig
 from pipelines.records import extra_columns, reading
 
 SPLITS = ("train", "eval")
-# Records that a worker takes at a time.
-_PART = 1000
 
 
 class Executor(base_example_gen_executor.BaseExampleGenExecutor):
@@ -57,11 +60,20 @@ class RecordExampleGen(FileBasedExampleGen):
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, task: str, targets: dict[str, Any], columns: list[str]):
-        """`targets` is what `describe_targets` gave; `columns` are further columns of the tables to carry along."""
+    def __init__(
+        self,
+        data: DataConfig,
+        task: str,
+        targets: dict[str, Any],
+        columns: list[str],
+        found: dict[str, dict[str, Any]],
+    ):
+        """`targets` is what `describe_targets` gave; `columns` are further columns of the tables to carry along;
+        `found` is `Records.of_file` of each data file, by its key.
+        """
         folder, patterns = common_folder(data.files)
         source = {
-            "files": {patterns[key]: str(path) for key, path in data.files.items()},
+            "files": {patterns[key]: [str(path), found[key]] for key, path in data.files.items()},
             "task": task,
             "targets": targets,
             "how": reading(data),
@@ -109,26 +121,27 @@ def _read_file(pipeline, exec_properties, split_pattern):
     source = json.loads(packed.value)
     return (
         pipeline
-        | "Path" >> beam.Create([source["files"][split_pattern]])
-        | "Read" >> beam.FlatMap(parts_of_file, source=source)
+        | "File" >> beam.Create([source["files"][split_pattern]])
+        | "Cut" >> beam.FlatMap(lambda file: parts_of_file(*file, source))
         | "Spread" >> beam.Reshuffle()
         | "Examples" >> beam.FlatMap(examples_of_part, source=source)
     )
 
 
-def parts_of_file(path: str, source: dict[str, Any], size: int = _PART):
-    """Yields the records of a data file, `size` at a time, each time with further columns. Raises `BadInput`."""
-    records = get_task(source["task"]).read_file(path, **source["how"])
-    columns = extra_columns(path, source["columns"], source["how"])
-    for start in range(0, len(records), size):
-        part = slice(start, start + size)
-        yield records.slice(start, start + size), {name: values[part] for name, values in columns.items()}
+def parts_of_file(path: str, found: dict[str, Any], source: dict[str, Any]):
+    """Yields parts of a data file, which know what the whole file says. Raises `BadInput`."""
+    for part in get_task(source["task"]).record_parts(path, PART_SIZE, **source["how"]):
+        yield part.of_whole(found)
 
 
 def examples_of_part(part, source: dict[str, Any]):
-    """Yields the `tf.train.Example`s of what `parts_of_file` gave. Raises `BadInput`."""
-    records, columns = part
-    features = get_task(source["task"]).example_features(records, **source["targets"]) | columns
+    """Yields the `tf.train.Example`s of a part, or of a whole file. Raises `BadInput`."""
+    task = get_task(source["task"])
+    records = task.read_file(part, **source["how"])
+    if not len(records):
+        return
+    columns = extra_columns(part, source["columns"], source["how"])
+    features = task.example_features(records, **source["targets"]) | columns
     for index in range(len(records)):
         yield make_example({name: values[index] for name, values in features.items()})
 

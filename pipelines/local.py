@@ -1,6 +1,7 @@
 """The components one after the other, in this process."""
 
 import datetime
+import re
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 from bert_keras.errors import BadInput, WorkFailed
 from pipelines import history
 from pipelines.log import RunLog
+
+# What Beam appends to the message of a step's error.
+_BEAM_STEP = re.compile(r" \[while running '.*'\]\Z", re.DOTALL)
 
 
 class LocalRunner(tfx_runner.IrBasedRunner):
@@ -69,7 +73,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         self._log.listen()
         try:
             component.launch()
-        except (BadInput, WorkFailed):
+        except BadInput as error:
+            raise BadInput(_BEAM_STEP.sub("", str(error))) from error
+        except WorkFailed:
             raise
         except Exception as error:
             raise WorkFailed(

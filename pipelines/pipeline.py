@@ -26,7 +26,9 @@ BEAM_ARGS = (
 def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipeline:
     """The pipeline of a config whose inputs were looked at by `prepare`."""
     data, recipe = config.data, prepared.recipe
-    examples = RecordExampleGen(data, recipe["task"], recipe["targets"], prepared.columns).with_id("ExampleGen")
+    examples = RecordExampleGen(data, recipe["task"], recipe["targets"], prepared.columns, prepared.of_files).with_id(
+        "ExampleGen"
+    )
     statistics = tfx.components.StatisticsGen(examples=examples.outputs["examples"])
     schema = TaskSchemaGen(statistics.outputs["statistics"], prepared.layout).with_id("SchemaGen")
     validator = tfx.components.ExampleValidator(

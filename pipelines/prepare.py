@@ -29,7 +29,8 @@ class Prepared:
         eval_spec: the task's `EvalSpec`.
         slices: the features that the evaluation is broken down by.
         columns: those of them that are no features of the task but columns of the table.
-        rows: data key (path, train, eval) -> number of records.
+        of_files: data key (path, train, eval) -> `Records.of_file`, which whoever reads a part of the file needs.
+        rows: data key -> number of records.
         anomalies: what is odd about the data, a sentence each.
     """
 
@@ -38,6 +39,7 @@ class Prepared:
     eval_spec: Any
     slices: list[str]
     columns: list[str]
+    of_files: dict[str, dict[str, Any]]
     rows: dict[str, int]
     anomalies: list[str]
 
@@ -96,7 +98,9 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     if found and config.data.anomalies == "stop":
         raise stopped(found)
     plain = {name: dataclasses.asdict(feature) for name, feature in layout.items()}
-    return Prepared(recipe, plain, spec, slices, columns, {key: len(some) for key, some in records.items()}, found)
+    of_files = {key: some.of_file for key, some in records.items()}
+    rows = {key: len(some) for key, some in records.items()}
+    return Prepared(recipe, plain, spec, slices, columns, of_files, rows, found)
 
 
 def _check_thresholds(config: PipelineConfig, source: str, known):

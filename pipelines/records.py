@@ -21,7 +21,7 @@ def extra_columns(path: str, names: list[str], how: dict[str, Any]) -> dict[str,
     """Columns of a table that the task itself does not read: dict of name to a value for each row.
 
     Args:
-        path: the table.
+        path: the table, or a part of it.
         names: the columns' names.
         how: what `reading` gave.
 

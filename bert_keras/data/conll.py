@@ -58,7 +58,7 @@ def read_conll(
     Blank lines part sentences. `-DOCSTART-` lines part them too and are left out. Lines that start with `#` are tokens.
 
     Args:
-        path: the file, gzipped or not.
+        path: the file, gzipped or not, or a part of it from `cut_at_blank_lines`.
         token_column: number from 1, or from -1 at the end.
         tag_column: as `token_column`; None reads no tags.
         separator: what stands between columns; None = a tab in lines that hold one, else any run of blanks. Odd blanks
@@ -71,16 +71,18 @@ def read_conll(
     """
     if separator == "":
         raise BadInput("separator '' parts nothing; expected a tab, a blank or another text: leave it out for both")
-    path = os.fspath(path)
+    source, path = path, os.fspath(path)
     errors = RowErrors(skip_bad_rows)
-    columns, sentences = None, []
-    for row, lines in _blocks(path):
-        split = [_split(line, separator) for line in lines]
-        if columns is None:
-            columns = _Columns.of(len(split[0]), token_column, tag_column, path)
+    sentences = []
+    # Whatever part is read, the file's first row says how many columns there are.
+    _, head = next(_blocks(path), (None, None))
+    if head is None:
+        errors.check_rest(path, 0, "sentence")
+    columns = _Columns.of(len(_split(head[0], separator)), token_column, tag_column, path)
+    for row, lines in _blocks(source):
         with errors:
-            sentences.append(columns.sentence(split, row, path))
-    errors.check_rest(path, len(sentences), "sentence")
+            sentences.append(columns.sentence([_split(line, separator) for line in lines], row, path))
+    errors.check_rest(source, len(sentences), "sentence")
     tag_field = None if columns.tag is None else str(columns.tag + 1)
     return ConllFile(sentences, str(columns.token + 1), tag_field, tuple(errors.skipped))
 

@@ -12,11 +12,13 @@ swallows rows at the first odd one.
 """
 
 import csv
+import os
 import sys
 from collections.abc import Iterator
 
 from bert_keras.data.jsonl import ENDINGS as JSON_LINES
 from bert_keras.data.lines import numbered_lines
+from bert_keras.data.parts import FilePart
 from bert_keras.errors import BadInput, where
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
@@ -39,8 +41,16 @@ def ending(path: str) -> str:
     )
 
 
+def is_quoted(delimiter: str, chosen: bool | None) -> bool:
+    """Whether fields may stand in quotes: as the user chose, else in CSV and not in TSV."""
+    return delimiter == "," if chosen is None else chosen
+
+
 def delimited_rows(path: str, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str]]]:
-    """Yields (row, fields); `row` is the line on which the record starts. Blank lines come as no fields."""
+    """Yields (row, fields) of a file or a part of one; `row` is the line on which the record starts.
+
+    Blank lines come as no fields.
+    """
     return _quoted_rows(path, delimiter) if quoted else _plain_rows(path, delimiter)
 
 
@@ -51,19 +61,24 @@ def _plain_rows(path: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _quoted_rows(path: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    # The limit is the interpreter's, 128 KiB by default: a text may be longer.
-    csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
+    lift_field_limit()
     lines = (line for _, line in numbered_lines(path))
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first_row = path.first_row if isinstance(path, FilePart) else 1
     while True:
-        row = reader.line_num + 1
+        row = first_row + reader.line_num
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            raise BadInput(f"{where(path, row)}: {_csv_problem(str(error))}") from error
+            raise BadInput(f"{where(os.fspath(path), row)}: {_csv_problem(str(error))}") from error
         yield row, fields
+
+
+def lift_field_limit() -> None:
+    """Lets `csv` read fields of any length: the interpreter's limit is 128 KiB, and a text may be longer."""
+    csv.field_size_limit(max(csv.field_size_limit(), min(sys.maxsize, 2**31 - 1)))
 
 
 def _csv_problem(message: str) -> str:

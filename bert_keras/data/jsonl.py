@@ -1,6 +1,7 @@
 """JSON in: one object a line with bad lines raised or left out, and the checks of values that several readers share."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,9 +19,14 @@ def is_json_lines(path: str) -> bool:
     return str(path).lower().removesuffix(".gz").endswith(ENDINGS)
 
 
-def json_objects(path: str, errors: RowErrors, open_file: OpenFile | None = None) -> Iterator[tuple[int, dict]]:
-    """Yields (row, object) of a JSON Lines file; blank lines are left out, and bad ones as `errors` says."""
-    for row, line in numbered_lines(path, open_file):
+def json_objects(
+    source: str | os.PathLike, errors: RowErrors, open_file: OpenFile | None = None
+) -> Iterator[tuple[int, dict]]:
+    """Yields (row, object) of a JSON Lines file or a part of one; blank lines are left out, and bad ones as `errors`
+    says.
+    """
+    path = os.fspath(source)
+    for row, line in numbered_lines(source, open_file):
         if not line.strip():
             continue
         record = None
@@ -28,6 +34,19 @@ def json_objects(path: str, errors: RowErrors, open_file: OpenFile | None = None
             record = _object(line, path, row)
         if record is not None:
             yield row, record
+
+
+def first_object(source: str | os.PathLike, skip_bad_rows: bool, what: str) -> tuple[int, dict]:
+    """(row, object) of the file's first object, whatever part of it is read: it says what the keys are.
+
+    Raises:
+        BadInput: there is none; or it is bad, and bad rows are not left out.
+    """
+    errors, path = RowErrors(skip_bad_rows), os.fspath(source)
+    first = next(json_objects(path, errors), None)
+    if first is None:
+        errors.check_rest(path, 0, what)
+    return first
 
 
 def field_of(record: dict, key: str, path: str, row: int) -> Any:

@@ -1,18 +1,22 @@
 """Bytes to numbered lines of text: gzip, byte order marks, and what is no UTF-8 text at all."""
 
 import codecs
+import contextlib
 import gzip
 import io
+import math
 import os
 import zlib
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
+from bert_keras.data.parts import FilePart
 from bert_keras.errors import BadInput, where
 
 # Opens a path for reading bytes, as a buffered file.
 OpenFile = Callable[[str], io.BufferedReader]
 
+_GZIP = b"\x1f\x8b"
 _NOT_TEXT = {
     codecs.BOM_UTF16_LE: "UTF-16 text",
     codecs.BOM_UTF16_BE: "UTF-16 text",
@@ -22,8 +26,8 @@ _NOT_TEXT = {
 }
 
 
-def numbered_lines(path: str | os.PathLike, open_file: OpenFile | None = None) -> Iterator[tuple[int, str]]:
-    """Yields (line number from 1, line with its line end) of a UTF-8 file, gzipped or not.
+def numbered_lines(source: str | os.PathLike, open_file: OpenFile | None = None) -> Iterator[tuple[int, str]]:
+    """Yields (line number from 1, line with its line end) of a UTF-8 file, gzipped or not, or of a `FilePart`.
 
     Lines end at "\\n" only, so that a row number is what an editor shows. A byte order mark is dropped. Whether the
     file is gzipped is told by its first bytes, not by its name. `open_file` is for other file systems than this
@@ -32,25 +36,57 @@ def numbered_lines(path: str | os.PathLike, open_file: OpenFile | None = None) -
     Raises:
         BadInput: the file is missing, a directory, unreadable, a broken gzip, not UTF-8, or holds NUL bytes.
     """
-    path = os.fspath(path)
+    path = os.fspath(source)
+    with opened(source, open_file) as file:
+        begin, end, first_row = 0, math.inf, 1
+        if isinstance(source, FilePart):
+            begin, end, first_row = source.begin, source.end, source.first_row
+        for row, raw in enumerate(file, start=first_row):
+            if begin >= end:
+                return
+            size = len(raw)
+            if row == 1:
+                _check_start(raw, path)
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            yield row, _decode(raw, row, begin + size - len(raw), path)
+            begin += size
+
+
+@contextlib.contextmanager
+def opened(source: str | os.PathLike, open_file: OpenFile | None = None) -> Iterator[BinaryIO]:
+    """The bytes of a file, unzipped, or of a `FilePart` and what is behind it.
+
+    Raises:
+        BadInput: the file is missing, a directory, or unreadable; also in the `with` block, for a broken gzip.
+    """
+    path = os.fspath(source)
     try:
+        if isinstance(source, FilePart) and source.data is not None:
+            yield io.BytesIO(source.data)
+            return
         with open_file(path) if open_file else open(path, "rb") as file:
-            offset = 0
-            for row, raw in enumerate(_unzipped(file), start=1):
-                size = len(raw)
-                if row == 1:
-                    _check_start(raw, path)
-                    raw = raw.removeprefix(codecs.BOM_UTF8)
-                yield row, _decode(raw, row, offset + size - len(raw), path)
-                offset += size
+            if isinstance(source, FilePart):
+                file.seek(source.begin)
+                yield file
+            else:
+                yield _unzipped(file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise BadInput(f"{path}: the gzip file is cut off or broken ({error}); make it again") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
+def is_zipped(path: str | os.PathLike) -> bool:
+    """Whether a file is gzipped, by its first bytes. Raises `BadInput`."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == _GZIP
+    except OSError as error:
+        raise _unreadable(os.fspath(path), error) from error
+
+
 def _unzipped(file: io.BufferedReader) -> BinaryIO:
-    if file.peek(2)[:2] == b"\x1f\x8b":
+    if file.peek(2)[:2] == _GZIP:
         return io.BufferedReader(gzip.GzipFile(fileobj=file), buffer_size=1 << 20)
     return file
 

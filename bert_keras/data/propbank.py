@@ -14,23 +14,26 @@ argument in brackets (`(ARG0*`, `*`, `*)`). All three become BIO tags; a head wo
 """
 
 import dataclasses
-import itertools
 import os
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from bert_keras.data import tags as schemes
-from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects, keys_of
+from bert_keras.data.cutting import PART_SIZE, cut_at_blank_lines, cut_at_lines
+from bert_keras.data.jsonl import check_tokens, field_of, first_object, is_json_lines, json_objects, keys_of
 from bert_keras.data.lines import numbered_lines
+from bert_keras.data.parts import FilePart, found_in_whole
 from bert_keras.data.records import shorten
 from bert_keras.data.skipping import RowErrors
-from bert_keras.data.tagged import TaggedRecords, as_bio, check_tags
+from bert_keras.data.tagged import SCHEME, TaggedRecords, as_bio, check_tags
 from bert_keras.errors import BadInput, where
 
 ENDINGS = (".conllu", ".conll", ".txt", ".tsv")
 ALIASES = {"tokens": ("words",), "predicate": ("predicate_index", "verb"), "tags": ("roles", "labels")}
 _NONE = ("", "_")
+# What the columns of a whole file are, among what is found in a file.
+_LAYOUT, _STYLE = "layout", "style"
 _BRACKETS = re.compile(r"(?:\(([^()*\s]+))?\*(\))?|\(([^()*\s]+)\)")
 
 
@@ -41,7 +44,7 @@ def read_propbank(path: str | os.PathLike, require_target: bool = True, skip_bad
 
     Args:
         path: a .conllu file (also .conll, .tsv, .txt), or .jsonl with {"tokens", "predicate", "tags"}: words, the
-            position of the predicate from 0, and a tag per word. Also with .gz.
+            position of the predicate from 0, and a tag per word. Also with .gz, or a part from `propbank_parts`.
         require_target: False (prediction) needs the predicates and does not read the roles.
         skip_bad_rows: whether sentences with a defect are left out and their messages kept in `skipped`.
 
@@ -53,22 +56,25 @@ def read_propbank(path: str | os.PathLike, require_target: bool = True, skip_bad
         BadInput: a sentence has more or fewer columns of roles than predicates, its rows differ in length, a role does
             not fit the others, or no predicate is there; the message names file and row.
     """
-    path, errors = os.fspath(path), RowErrors(skip_bad_rows)
+    source, path, errors = path, os.fspath(path), RowErrors(skip_bad_rows)
+    of_file = {}
     if is_json_lines(path):
-        rows, fields, place = _read_objects(path, require_target, errors)
+        rows, fields, place = _read_objects(source, require_target, errors)
     elif path.lower().removesuffix(".gz").endswith(ENDINGS):
-        rows, fields, place = _read_columns(path, require_target, errors)
+        rows, fields, place, of_file = _read_columns(source, require_target, errors)
     else:
         raise BadInput(
             f"{path}: the file ending names no known format; expected {', '.join(ENDINGS)} or .jsonl (also with .gz): "
             "rename or convert the file"
         )
-    errors.check_rest(path, len(rows), "predicate")
-    found = {}
+    errors.check_rest(source, len(rows), "predicate")
+    found = {"of_file": of_file}
     if require_target:
-        bio, found = as_bio([r.tags for r in rows], lambda i, word: place(rows[i], word), errors)
+        scheme = found_in_whole(source, SCHEME)
+        bio, found = as_bio([r.tags for r in rows], lambda i, word: place(rows[i], word), errors, scheme)
+        found["of_file"] |= of_file
         rows = [dataclasses.replace(r, tags=tags) for r, tags in zip(rows, bio) if tags is not None]
-        errors.check_rest(path, len(rows), "predicate")
+        errors.check_rest(source, len(rows), "predicate")
     return TaggedRecords(
         {"tokens": [r.tokens for r in rows], "predicate": [r.predicate for r in rows]},
         [r.tags for r in rows] if require_target else None,
@@ -78,6 +84,11 @@ def read_propbank(path: str | os.PathLike, require_target: bool = True, skip_bad
         tuple(errors.skipped),
         **found,
     )
+
+
+def propbank_parts(path: str | os.PathLike, size: int = PART_SIZE) -> Iterator[FilePart]:
+    """Yields parts of a file with predicates, of about `size` bytes, for `read_propbank`. Raises `BadInput`."""
+    return (cut_at_lines if is_json_lines(os.fspath(path)) else cut_at_blank_lines)(path, size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,21 +122,25 @@ class _Word:
         return "" if value in _NONE else value
 
 
-def _read_columns(path, require_target, errors):
-    sentences = list(_sentences(path))
-    layout = _detect_layout(sentences)
+def _read_columns(source, require_target, errors):
+    path, sentences = os.fspath(source), list(_sentences(source))
+    layout = found_in_whole(source, _LAYOUT)
+    layout = _detect_layout(sentences) if layout is None else _Layout(*layout)
     fields = {"tokens": "2", "predicate": str(layout.mark + 1)}
-    as_tags = _detect_style(sentences, layout) if require_target else None
+    of_file, as_tags = {_LAYOUT: [layout.mark, layout.roles]}, None
+    if require_target:
+        of_file[_STYLE] = found_in_whole(source, _STYLE) or _detect_style(sentences, layout)
+        as_tags = _STYLES[of_file[_STYLE]]
     rows = []
     for words in sentences:
         with errors:
             rows.extend(_predicates(words, layout, as_tags, path))
-    return rows, fields, lambda record, word: where(path, record.word_rows[word], str(record.column))
+    return rows, fields, lambda record, word: where(path, record.word_rows[word], str(record.column)), of_file
 
 
-def _sentences(path: str) -> Iterator[list[_Word]]:
+def _sentences(source: str | os.PathLike) -> Iterator[list[_Word]]:
     words = []
-    for row, line in numbered_lines(path):
+    for row, line in numbered_lines(source):
         line = line.rstrip("\r\n")
         if not line.strip(" \t"):
             if words:
@@ -146,14 +161,14 @@ def _detect_layout(sentences: list[list[_Word]]) -> _Layout:
     return _Layout(10, 11)
 
 
-def _detect_style(sentences: list[list[_Word]], layout: _Layout):
-    """How the roles are written, as the function that turns a column of them into tags."""
+def _detect_style(sentences: list[list[_Word]], layout: _Layout) -> str:
+    """How the roles are written, one of `_STYLES`."""
     values = {value for words in sentences for word in words for value in word.fields[layout.roles :]}
     if any("(" in value for value in values):
-        return _from_brackets
+        return "brackets"
     if any(value != schemes.OUTSIDE and schemes.is_tag(value) for value in values):
-        return _from_tags
-    return _from_heads
+        return "tags"
+    return "heads"
 
 
 def _predicates(words: list[_Word], layout: _Layout, as_tags, path: str) -> list[_Predicate]:
@@ -224,18 +239,20 @@ def _column(words: list[_Word], column: int) -> list[str]:
     return [word.value(column).strip(" ") for word in words]
 
 
+# How roles are written, and what turns a column of them into tags.
+_STYLES = {"heads": _from_heads, "tags": _from_tags, "brackets": _from_brackets}
+
+
 # === JSON Lines ===
 
 
-def _read_objects(path, require_target, errors):
-    objects = json_objects(path, errors)
-    first = next(objects, None)
-    if first is None:
-        errors.check_rest(path, 0, "predicate")
+def _read_objects(source, require_target, errors):
+    path = os.fspath(source)
+    _, first = first_object(source, errors.skip, "predicate")
     roles = ("tokens", "predicate", "tags") if require_target else ("tokens", "predicate")
-    keys = keys_of(first[1], roles, ALIASES, path)
+    keys = keys_of(first, roles, ALIASES, path)
     rows = []
-    for row, record in itertools.chain([first], objects):
+    for row, record in json_objects(source, errors):
         with errors:
             tokens = check_tokens(field_of(record, keys["tokens"], path, row), where(path, row, keys["tokens"]))
             place = where(path, row, keys["predicate"])

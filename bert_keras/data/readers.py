@@ -7,14 +7,16 @@ Files are read as a stream, line by line; only the chosen columns are kept. `for
 quotes are treated.
 """
 
-import itertools
+import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from bert_keras.data import columns as choosing
 from bert_keras.data import formats
 from bert_keras.data.columns import Choice
+from bert_keras.data.cutting import PART_SIZE, cut_at_lines, cut_at_quoted_rows
 from bert_keras.data.jsonl import json_objects
+from bert_keras.data.parts import FilePart, Part
 from bert_keras.data.records import Table
 from bert_keras.data.skipping import RowErrors
 from bert_keras.errors import BadInput, nearest, where
@@ -31,7 +33,7 @@ def read_table(
     """Reads the columns that play the given roles.
 
     Args:
-        path: a .csv, .tsv, .jsonl or .txt file, gzipped or not.
+        path: a .csv, .tsv, .jsonl or .txt file, gzipped or not, or a part of one from `table_parts`.
         columns: role -> the column's name, its number from 1, or None for the column named like the role or one of its
             aliases. A role with None that finds no column is left out, unless it is required.
         header: whether the first row of a CSV or TSV file holds the names. Without one, columns are chosen by number;
@@ -46,19 +48,30 @@ def read_table(
     Raises:
         BadInput: anything that is wrong with the file or the choice; the message names file, row and field.
     """
-    path, aliases = os.fspath(path), dict(aliases or {})
+    aliases = dict(aliases or {})
     unknown = [role for role in (*required_roles, *aliases) if role not in columns]
     if unknown:
         raise ValueError(f"Roles {unknown} are required or have aliases but are not in columns {list(columns)}.")
-    ending = formats.ending(path)
+    ending = formats.ending(os.fspath(path))
     if ending in formats.JSON_LINES:
         return _read_objects(path, columns, required_roles, aliases)
     if ending == formats.PLAIN_TEXT:
-        rows, header = formats.text_rows(path), False
+        rows_of, header = formats.text_rows, False
     else:
         delimiter = formats.DELIMITERS[ending]
-        rows = formats.delimited_rows(path, delimiter, delimiter == "," if quoted is None else quoted)
-    return _read_fields(rows, path, columns, header, required_roles, aliases)
+        rows_of = functools.partial(
+            formats.delimited_rows, delimiter=delimiter, quoted=formats.is_quoted(delimiter, quoted)
+        )
+    return _read_fields(rows_of, path, columns, header, required_roles, aliases)
+
+
+def table_parts(path: str | os.PathLike, quoted: bool | None = None, size: int = PART_SIZE) -> Iterator[FilePart]:
+    """Yields parts of a table of about `size` bytes, for `read_table`; the other arguments as there."""
+    ending = formats.ending(os.fspath(path))
+    delimiter = formats.DELIMITERS.get(ending)
+    if delimiter and formats.is_quoted(delimiter, quoted):
+        return cut_at_quoted_rows(path, delimiter, size)
+    return cut_at_lines(path, size)
 
 
 def read_columns(
@@ -96,22 +109,24 @@ def read_columns(
     )
 
 
-def _read_fields(rows: Iterator[tuple[int, list[str]]], path, columns, header, required_roles, aliases) -> Table:
-    first_row, first = next(((row, fields) for row, fields in rows if fields), (None, None))
+def _read_fields(rows_of, source, columns, header, required_roles, aliases) -> Table:
+    path = os.fspath(source)
+    # Whatever part is read, the file's first row is what its columns are told by.
+    first_row, first = next(((row, fields) for row, fields in rows_of(path) if fields), (None, None))
     if first is None:
         raise BadInput(f"{path}: the file is empty; expected {'a header and ' if header else ''}at least one row")
     if header:
         positions = choosing.choose(first, columns, aliases, required_roles, path)
         names = [name.strip() for name in first]
-        blank = None
     else:
         names = [str(number) for number in range(1, len(first) + 1)]
         positions = _choose_by_number(names, columns, required_roles, path)
-        rows = itertools.chain([(first_row, first)], rows)
-        blank = 1 if first_row > 1 else None
+    blank = None
     values: dict[str, list] = {role: [] for role in positions}
     numbers: list[int] = []
-    for row, fields in rows:
+    for row, fields in rows_of(source):
+        if header and row <= first_row:
+            continue
         if not fields:
             blank = blank or row
             continue
@@ -124,7 +139,7 @@ def _read_fields(rows: Iterator[tuple[int, list[str]]], path, columns, header, r
         for role, position in positions.items():
             values[role].append(fields[position])
         numbers.append(row)
-    if not numbers:
+    if not numbers and not isinstance(source, Part):
         raise BadInput(f"{path}: the file holds a header and no rows; expected at least one row under it")
     return Table(values, numbers, path, {role: names[position] for role, position in positions.items()})
 
@@ -156,9 +171,9 @@ def _ragged(path: str, row: int, fields: list[str], expected: int) -> BadInput:
     return BadInput(f"{where(path, row)}: {len(fields)} fields; expected {expected} as in the first row: {hint}")
 
 
-def _read_objects(path, columns, required_roles, aliases) -> Table:
-    objects = json_objects(path, RowErrors(skip=False))
-    first_row, first = next(objects, (None, None))
+def _read_objects(source, columns, required_roles, aliases) -> Table:
+    path = os.fspath(source)
+    first_row, first = next(json_objects(path, RowErrors(skip=False)), (None, None))
     if first is None:
         raise BadInput(f"{path}: the file holds no rows; expected at least one JSON object")
     names = list(first)
@@ -168,8 +183,7 @@ def _read_objects(path, columns, required_roles, aliases) -> Table:
     late = {name for role in columns if role not in keys for name in (role, *aliases.get(role, ()))} - set(names)
     values: dict[str, list] = {role: [] for role in keys}
     numbers: list[int] = []
-    row, record = first_row, first
-    while record is not None:
+    for row, record in json_objects(source, RowErrors(skip=False)):
         for role, key in keys.items():
             if key not in record:
                 raise BadInput(f"{where(path, row, key)}: the field is missing; expected it in every row: add it")
@@ -181,5 +195,4 @@ def _read_objects(path, columns, required_roles, aliases) -> Table:
                 "expected the same fields in every row: add or remove it"
             )
         numbers.append(row)
-        row, record = next(objects, (None, None))
     return Table(values, numbers, path, keys)

@@ -75,6 +75,7 @@ class Records:
         source: the file, as the user named it.
         fields: role -> the name (or number) of the file's column, for messages.
         skipped: what was wrong with each row that was left out, where the reader was told to leave bad rows out.
+        of_file: what only the whole file says and who reads a part of it needs to know (see `parts`): plain values.
     """
 
     features: dict[str, list]
@@ -83,6 +84,7 @@ class Records:
     source: str
     fields: dict[str, str] = dataclasses.field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    of_file: dict[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
 
     def __post_init__(self):
         lengths = {role: len(values) for role, values in self.features.items()}

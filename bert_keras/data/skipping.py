@@ -1,5 +1,8 @@
 """What to do about a bad row: raise it, or leave the row out and keep the message."""
 
+import os
+
+from bert_keras.data.parts import Part
 from bert_keras.errors import BadInput
 
 
@@ -31,10 +34,14 @@ class RowErrors:
             return True
         return False
 
-    def check_rest(self, path: str, count: int, what: str) -> None:
-        """Raises `BadInput` where no good `what` is left, with the first message if there is one."""
-        if count:
+    def check_rest(self, source: str | os.PathLike, count: int, what: str) -> None:
+        """Raises `BadInput` where no good `what` is left of a file, with the first message if there is one.
+
+        A part of a file may have none.
+        """
+        if count or isinstance(source, Part):
             return
+        path = os.fspath(source)
         if self.skipped:
             raise BadInput(
                 f"{path}: no good {what} is left, {len(self.skipped)} bad ones were left out; expected at least one: "

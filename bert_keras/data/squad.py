@@ -9,18 +9,21 @@ answer, with its true place or none, and `trainable` drops the questions that ha
 """
 
 import dataclasses
-import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
+from bert_keras.data.cutting import PART_SIZE, cut_at_lines
 from bert_keras.data.jsonl import field_of, is_json_lines, json_objects
-from bert_keras.data.lines import numbered_lines
+from bert_keras.data.parts import Part, found_in_whole
 from bert_keras.data.records import Records, shorten, text_problem
 from bert_keras.data.skipping import RowErrors
+from bert_keras.data.squad_document import list_under, paragraph_parts, paragraphs_of
 from bert_keras.errors import BadInput, where
 
 _TARGET = "answers"
+# The rows whose id is taken and what has it, among what is found in a file.
+_TAKEN = "taken"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +55,8 @@ def read_squad(path: str | os.PathLike, require_target: bool = True, skip_bad_ro
 
     Args:
         path: a .json file of SQuAD's form, or .jsonl with {"question", "context"} and, where there are some, "id" and
-            "answers": a list of {"text", "answer_start"}, or {"text": [...], "answer_start": [...]}. Also with .gz.
+            "answers": a list of {"text", "answer_start"}, or {"text": [...], "answer_start": [...]}. Also with .gz,
+            or a part from `squad_parts`.
         require_target: False (prediction) neither needs nor reads the answers.
         skip_bad_rows: whether questions with a defect are left out and their messages kept in `skipped`.
 
@@ -65,12 +69,12 @@ def read_squad(path: str | os.PathLike, require_target: bool = True, skip_bad_ro
         BadInput: the JSON is broken or of another form; a question or context is missing or empty; an id is there
             twice. The message names the file and the article, paragraph and question, or the row.
     """
-    path = os.fspath(path)
+    source, path = path, os.fspath(path)
     errors = RowErrors(skip_bad_rows)
     if is_json_lines(path):
-        questions = _line_questions(path, errors)
+        questions = _line_questions(source, errors)
     elif path.lower().removesuffix(".gz").endswith(".json"):
-        questions = _article_questions(path, errors)
+        questions = _article_questions(source, errors)
     else:
         raise BadInput(
             f"{path}: the file ending names no known format; expected .json (SQuAD) or .jsonl (also with .gz): rename "
@@ -78,14 +82,17 @@ def read_squad(path: str | os.PathLike, require_target: bool = True, skip_bad_ro
         )
     features: dict[str, list[str]] = {"question": [], "context": [], "id": []}
     targets, rows, seen = [], [], {}
+    taken = dict(found_in_whole(source, _TAKEN) or ())
     for row, question in questions:
         with errors:
             values = {role: question.text(role) for role in ("question", "context")}
             values["id"] = question.identity()
-            if values["id"] in seen:
+            first = taken.get(row) or seen.get(values["id"])
+            if first:
+                taken[row] = first
                 raise BadInput(
-                    f"{question.place('id')}: {values['id']!r} is also the id of {seen[values['id']]}; expected an id "
-                    "of its own for each question: change one of them"
+                    f"{question.place('id')}: {values['id']!r} is also the id of {first}; expected an id of its own "
+                    "for each question: change one of them"
                 )
             answers = question.answers() if require_target else []
             seen[values["id"]] = question.short_name
@@ -93,8 +100,20 @@ def read_squad(path: str | os.PathLike, require_target: bool = True, skip_bad_ro
                 features[role].append(value)
             targets.append(answers)
             rows.append(row)
-    errors.check_rest(path, len(rows), "question")
-    return Records(features, targets if require_target else None, rows, path, skipped=tuple(errors.skipped))
+    errors.check_rest(source, len(rows), "question")
+    targets, of_file = targets if require_target else None, {_TAKEN: sorted(taken.items())}
+    return Records(features, targets, rows, path, skipped=tuple(errors.skipped), of_file=of_file)
+
+
+def squad_parts(path: str | os.PathLike, size: int = PART_SIZE) -> Iterator[Part]:
+    """Yields parts of a file with questions, of about `size` bytes, for `read_squad`.
+
+    JSON Lines are cut as they lie; SQuAD's JSON is one document, which is parsed and its paragraphs shared out.
+
+    Raises:
+        BadInput: the file cannot be read, or the JSON is broken or of another form.
+    """
+    return (cut_at_lines if is_json_lines(os.fspath(path)) else paragraph_parts)(path, size)
 
 
 def can_train(answers: list[Answer]) -> bool:
@@ -229,8 +248,9 @@ class _Question:
 # === JSON Lines ===
 
 
-def _line_questions(path: str, errors: RowErrors) -> Iterator[tuple[int, _Question]]:
-    for row, record in json_objects(path, errors):
+def _line_questions(source: str | os.PathLike, errors: RowErrors) -> Iterator[tuple[int, _Question]]:
+    path = os.fspath(source)
+    for row, record in json_objects(source, errors):
         question = None
         with errors:
             context = field_of(record, "context", path, row)
@@ -242,25 +262,20 @@ def _line_questions(path: str, errors: RowErrors) -> Iterator[tuple[int, _Questi
 # === SQuAD ===
 
 
-def _article_questions(path: str, errors: RowErrors) -> Iterator[tuple[int, _Question]]:
-    data = _load(path)
-    if not isinstance(data, dict) or not isinstance(data.get("data"), list):
-        raise BadInput(
-            f'{path}: this is not SQuAD\'s form; expected {{"data": [{{"paragraphs": [{{"context": "...", "qas": '
-            "[...]}]}]}: convert the file, or give one question a line as .jsonl"
-        )
-    row = 0
-    for article_number, article in enumerate(data["data"], start=1):
-        place = f"{path}, article {article_number}"
-        for number, paragraph in enumerate(_list_in(article, "paragraphs", place, errors), start=1):
-            paragraph_place = f"{place}, paragraph {number}"
-            for within, record in enumerate(_list_in(paragraph, "qas", paragraph_place, errors), start=1):
-                row += 1
-                question = None
-                with errors:
-                    question = _question(record, paragraph, f"{paragraph_place}, question {within}", row)
-                if question is not None:
-                    yield row, question
+def _article_questions(source: str | os.PathLike, errors: RowErrors) -> Iterator[tuple[int, _Question]]:
+    path = os.fspath(source)
+    for paragraph in paragraphs_of(source):
+        place = f"{path}, article {paragraph.article}"
+        if not paragraph.number:
+            _list_in(paragraph.value, "paragraphs", place, errors)
+            continue
+        place, before = f"{place}, paragraph {paragraph.number}", paragraph.questions_before
+        for number, record in enumerate(_list_in(paragraph.value, "qas", place, errors), start=1):
+            question = None
+            with errors:
+                question = _question(record, paragraph.value, f"{place}, question {number}", before + number)
+            if question is not None:
+                yield before + number, question
 
 
 def _question(record: Any, paragraph: dict, place: str, row: int) -> _Question:
@@ -273,21 +288,9 @@ def _question(record: Any, paragraph: dict, place: str, row: int) -> _Question:
 
 
 def _list_in(value: Any, key: str, place: str, errors: RowErrors) -> list:
-    found = value.get(key) if isinstance(value, dict) else None
+    found = list_under(value, key)
     with errors:
-        if not isinstance(found, list):
-            raise BadInput(f"{place}, field {key!r}: {shorten(found)} is no list; expected a list of objects: mend it")
-    return found if isinstance(found, list) else []
-
-
-def _load(path: str) -> Any:
-    text = "".join(line for _, line in numbered_lines(path))
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInput(
-            f"{where(path, error.lineno)}: no JSON ({error.msg} at character {error.colno}); expected one JSON object, "
-            "SQuAD's form: mend the file"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: no JSON ({error}); expected one JSON object, SQuAD's form: mend the file") from error
+        if found is None:
+            given = value.get(key) if isinstance(value, dict) else None
+            raise BadInput(f"{place}, field {key!r}: {shorten(given)} is no list; expected a list of objects: mend it")
+    return found or []

@@ -11,14 +11,16 @@
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bert_keras.data import columns as choosing
 from bert_keras.data import tags as schemes
 from bert_keras.data.conll import read_conll
-from bert_keras.data.jsonl import check_tokens, field_of, is_json_lines, json_objects
+from bert_keras.data.cutting import PART_SIZE, cut_at_blank_lines, cut_at_lines
+from bert_keras.data.jsonl import check_tokens, field_of, first_object, is_json_lines, json_objects
 from bert_keras.data.lines import numbered_lines
+from bert_keras.data.parts import FilePart, found_in_whole
 from bert_keras.data.records import Records, shorten, text_problem
 from bert_keras.data.skipping import RowErrors
 from bert_keras.data.spans import check_spans
@@ -33,6 +35,8 @@ ALIASES = {
     "spans": ("entities", "labels", "label"),
 }
 _LOOK_AT = 50
+# What the tags of a whole file are written in, among what is found in a file.
+SCHEME = "scheme"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +64,7 @@ def read_tagged(
     """Reads sentences for token classification.
 
     Args:
-        path: a file of one of the forms above.
+        path: a file of one of the forms above, or a part of one from `tagged_parts`.
         columns: role (tokens, tags; text, spans) -> key of a JSON object, or number of a CoNLL column (from 1, from -1
             at the end), where it is not the usual one.
         separator: what parts CoNLL columns; None = tabs, else blanks.
@@ -75,9 +79,9 @@ def read_tagged(
     Raises:
         BadInput: with the file, row and field.
     """
-    path, columns = os.fspath(path), _chosen(columns)
+    source, path, columns = path, os.fspath(path), _chosen(columns)
     if is_json_lines(path):
-        return _read_objects(path, columns, require_target, skip_bad_rows)
+        return _read_objects(source, columns, require_target, skip_bad_rows)
     name = path.lower().removesuffix(".gz")
     if not name.endswith(CONLL_ENDINGS):
         raise BadInput(
@@ -85,25 +89,37 @@ def read_tagged(
             ".gz): rename or convert the file"
         )
     if name.endswith(".txt") and not require_target and not columns and not _ends_in_tags(path, separator):
-        return _read_texts(path, skip_bad_rows)
-    return _read_conll(path, columns, separator, require_target, skip_bad_rows)
+        return _read_texts(source, skip_bad_rows)
+    return _read_conll(source, columns, separator, require_target, skip_bad_rows)
+
+
+def tagged_parts(path: str | os.PathLike, size: int = PART_SIZE) -> Iterator[FilePart]:
+    """Yields parts of a file with tags or spans, of about `size` bytes, for `read_tagged` with targets.
+
+    Raises `BadInput`: the file cannot be read.
+    """
+    return (cut_at_lines if is_json_lines(os.fspath(path)) else cut_at_blank_lines)(path, size)
 
 
 def as_bio(
-    sequences: Sequence[Sequence[str]], place: Callable[[int, int], str], errors: RowErrors
+    sequences: Sequence[Sequence[str]],
+    place: Callable[[int, int], str],
+    errors: RowErrors,
+    scheme: str | None = None,
 ) -> tuple[list[list[str] | None], dict[str, Any]]:
     """Tags of any scheme as BIO.
 
     Args:
-        sequences: the tags of each sentence, all of one file.
+        sequences: the tags of each sentence, all of one file or of a part of it.
         place: (sentence, word), both from 0, -> where that tag stands, in words.
         errors: takes the sentences with a tag that does not fit.
+        scheme: the scheme of the whole file, which a part need not show; None = the one that the tags show.
 
     Returns:
         BIO tags of each sentence, None for one that was left out; and what `TaggedRecords` says of them: `scheme`,
-        `repaired` and `first_repaired`.
+        `repaired`, `first_repaired` and `of_file`.
     """
-    scheme = schemes.detect_scheme(sequences)
+    scheme = scheme or schemes.detect_scheme(sequences)
     out, repaired, first = [], 0, ""
     for index, tags in enumerate(sequences):
         bio = None
@@ -119,7 +135,8 @@ def as_bio(
                 first = place(index, changed[0])
             repaired += len(changed)
         out.append(bio)
-    return out, {"scheme": scheme, "repaired": repaired, "first_repaired": first}
+    found = {"scheme": scheme, "repaired": repaired, "first_repaired": first, "of_file": {SCHEME: scheme}}
+    return out, found
 
 
 def check_tags(tags: Any, tokens: Sequence[str], place: str) -> list[str]:
@@ -154,10 +171,11 @@ def _chosen(columns) -> dict[str, str | int]:
 # === CoNLL ===
 
 
-def _read_conll(path, columns, separator, require_target, skip_bad_rows) -> TaggedRecords:
+def _read_conll(source, columns, separator, require_target, skip_bad_rows) -> TaggedRecords:
+    path = os.fspath(source)
     tag_column = _number("tags", columns, -1, path) if require_target else None
     token_column = _number("tokens", columns, 1, path)
-    file = read_conll(path, token_column, tag_column, separator, skip_bad_rows)
+    file = read_conll(source, token_column, tag_column, separator, skip_bad_rows)
     fields = {"tokens": file.token_field}
     if not require_target:
         rows = [sentence.row for sentence in file.sentences]
@@ -167,7 +185,7 @@ def _read_conll(path, columns, separator, require_target, skip_bad_rows) -> Tagg
     errors.skipped.extend(file.skipped)
     rows = [(sentence.row, sentence.tokens, sentence.tags) for sentence in file.sentences]
     fields["tags"] = file.tag_field
-    return _word_records(path, rows, fields, errors, lambda row, word: where(path, row + word, file.tag_field))
+    return _word_records(source, rows, fields, errors, lambda row, word: where(path, row + word, file.tag_field))
 
 
 def _number(role, columns, usual, path) -> int:
@@ -181,13 +199,19 @@ def _number(role, columns, usual, path) -> int:
         ) from None
 
 
-def _word_records(path, rows, fields, errors, place) -> TaggedRecords:
+def _word_records(source, rows, fields, errors, place) -> TaggedRecords:
     """Records of (row, tokens, tags); `place` takes a row and the number of a word."""
-    bio, found = as_bio([tags for _, _, tags in rows], lambda i, word: place(rows[i][0], word), errors)
+    scheme = found_in_whole(source, SCHEME)
+    bio, found = as_bio([tags for _, _, tags in rows], lambda i, word: place(rows[i][0], word), errors, scheme)
     kept = [(row, tokens, tags) for (row, tokens, _), tags in zip(rows, bio) if tags is not None]
-    errors.check_rest(path, len(kept), "sentence")
-    numbers, tokens, targets = (list(values) for values in zip(*kept))
-    return TaggedRecords({"tokens": tokens}, targets, numbers, path, fields, tuple(errors.skipped), **found)
+    errors.check_rest(source, len(kept), "sentence")
+    numbers, tokens, targets = _turned(kept)
+    skipped = tuple(errors.skipped)
+    return TaggedRecords({"tokens": tokens}, targets, numbers, os.fspath(source), fields, skipped, **found)
+
+
+def _turned(rows) -> tuple[list, list, list]:
+    return tuple([row[column] for row in rows] for column in range(3))
 
 
 # === Raw text ===
@@ -202,10 +226,10 @@ def _ends_in_tags(path: str, separator: str | None) -> bool:
     return bool(split) and all(before and schemes.is_tag(tag) for before, _, tag in split)
 
 
-def _read_texts(path, skip_bad_rows) -> TaggedRecords:
-    errors = RowErrors(skip_bad_rows)
+def _read_texts(source, skip_bad_rows) -> TaggedRecords:
+    path, errors = os.fspath(source), RowErrors(skip_bad_rows)
     rows, texts, blank = [], [], None
-    for row, line in numbered_lines(path):
+    for row, line in numbered_lines(source):
         text = line.rstrip("\r\n")
         if not text:
             blank = blank or row
@@ -220,39 +244,36 @@ def _read_texts(path, skip_bad_rows) -> TaggedRecords:
         if not problem:
             rows.append(row)
             texts.append(text)
-    errors.check_rest(path, len(rows), "text")
+    errors.check_rest(source, len(rows), "text")
     return TaggedRecords({"text": texts}, None, rows, path, skipped=tuple(errors.skipped))
 
 
 # === JSON Lines ===
 
 
-def _read_objects(path, columns, require_target, skip_bad_rows) -> TaggedRecords:
-    errors = RowErrors(skip_bad_rows)
-    objects = json_objects(path, errors)
-    first = next(objects, None)
-    if first is None:
-        errors.check_rest(path, 0, "record")
-    feature, target = _roles(first[1], columns)
+def _read_objects(source, columns, require_target, skip_bad_rows) -> TaggedRecords:
+    path, errors = os.fspath(source), RowErrors(skip_bad_rows)
+    _, first = first_object(source, skip_bad_rows, "record")
+    feature, target = _roles(first, columns)
     positions = choosing.choose(
-        list(first[1]),
+        list(first),
         {role: columns.get(role) for role in ((feature, target) if require_target else (feature,))},
         ALIASES,
         (feature, target) if require_target else (feature,),
         path,
     )
-    keys = {role: list(first[1])[position] for role, position in positions.items()}
+    keys = {role: list(first)[position] for role, position in positions.items()}
     read = _words_and_tags if feature == "tokens" else _text_and_spans
     rows = []
-    for row, record in itertools.chain([first], objects):
+    for row, record in json_objects(source, errors):
         with errors:
             rows.append((row, *read(record, keys, path, row)))
     if require_target and feature == "tokens":
         place = _place_of_tag(path, keys["tags"])
-        errors.check_rest(path, len(rows), "record")
-        return _word_records(path, rows, keys, errors, place)
-    errors.check_rest(path, len(rows), "record")
-    numbers, values, targets = (list(part) for part in zip(*rows))
+        errors.check_rest(source, len(rows), "record")
+        return _word_records(source, rows, keys, errors, place)
+    errors.check_rest(source, len(rows), "record")
+    numbers, values, targets = _turned(rows)
     skipped = tuple(errors.skipped)
     return TaggedRecords({feature: values}, targets if require_target else None, numbers, path, keys, skipped)
 

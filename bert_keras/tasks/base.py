@@ -3,7 +3,8 @@
 import keras
 import tensorflow as tf
 
-from bert_keras.data.readers import read_columns
+from bert_keras.data.cutting import PART_SIZE
+from bert_keras.data.readers import read_columns, table_parts
 from bert_keras.data.records import Records
 from bert_keras.errors import BadInput
 from bert_keras.tasks.pipelined import PipelinedTask
@@ -78,7 +79,7 @@ class BertTask(PipelinedTask):
         """`read_records`, after a look whether the task's files can be read that way.
 
         Args:
-            path: the file.
+            path: the file, or a part of it from `record_parts`.
             require_target: bool. Whether the targets must be there.
             **reading: what the user has chosen of `columns`, `header`, `quoted` and `skip_bad_rows`.
 
@@ -119,6 +120,19 @@ class BertTask(PipelinedTask):
         }
         targets = table.columns.get(target)
         return Records(features, targets, table.rows, table.source, table.fields)
+
+    @classmethod
+    def record_parts(cls, path, size=PART_SIZE, **reading):
+        """Yields the parts of a file of about `size` bytes, which `read_file` takes in its place, one by one.
+
+        Together they have the file's records, with its row numbers. See `bert_keras.data.parts`.
+
+        Args:
+            path: the file.
+            size: int.
+            **reading: as for `read_file`.
+        """
+        return table_parts(path, reading.get("quoted"), size)
 
     @classmethod
     def training_records(cls, records):

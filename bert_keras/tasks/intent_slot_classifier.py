@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from bert_keras.data.intents import read_intents
+from bert_keras.data.cutting import PART_SIZE
+from bert_keras.data.intents import intent_parts, read_intents
 from bert_keras.data.words import join_words, tags_of_spans
 from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
@@ -124,6 +125,10 @@ class IntentSlotClassifier(IntentExamples):
     def read_records(cls, path, require_target=True, skip_bad_rows=False):
         """Reads utterances: a directory of `seq.in`, `seq.out`, `label`, or JSON Lines; see `read_intents`."""
         return read_intents(path, require_target=require_target, skip_bad_rows=skip_bad_rows)
+
+    @classmethod
+    def record_parts(cls, path, size=PART_SIZE, **reading):
+        return intent_parts(path, size)
 
     @classmethod
     def describe_targets(cls, records, **options):

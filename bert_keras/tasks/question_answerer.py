@@ -9,7 +9,8 @@ from keras import ops
 
 from bert_keras import presets
 from bert_keras.checkpoints import huggingface
-from bert_keras.data.squad import Answer, read_squad, trainable
+from bert_keras.data.cutting import PART_SIZE
+from bert_keras.data.squad import Answer, read_squad, squad_parts, trainable
 from bert_keras.data.words import share_of_ideographs
 from bert_keras.errors import BadInput
 from bert_keras.layers import Linear
@@ -164,6 +165,10 @@ class QuestionAnswerer(QuestionExamples):
     def read_records(cls, path, require_target=True, skip_bad_rows=False):
         """Reads SQuAD's JSON (v1.1 and v2.0), or a question a line as JSON; see `bert_keras.data.squad.read_squad`."""
         return read_squad(path, require_target=require_target, skip_bad_rows=skip_bad_rows)
+
+    @classmethod
+    def record_parts(cls, path, size=PART_SIZE, **reading):
+        return squad_parts(path, size)
 
     @classmethod
     def training_records(cls, records):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bert_keras.data.propbank import read_propbank
+from bert_keras.data.cutting import PART_SIZE
+from bert_keras.data.propbank import propbank_parts, read_propbank
 from bert_keras.data.words import join_words
 from bert_keras.errors import BadInput
 from bert_keras.metrics.roles import PREDICATE_ROLES, role_counts
@@ -91,6 +92,10 @@ class SemanticRoleLabeler(SpanLabeler):
     def read_records(cls, path, require_target=True, skip_bad_rows=False):
         """Reads predicates with their roles: CoNLL-U style columns or JSON Lines; see `read_propbank`."""
         return read_propbank(path, require_target=require_target, skip_bad_rows=skip_bad_rows)
+
+    @classmethod
+    def record_parts(cls, path, size=PART_SIZE, **reading):
+        return propbank_parts(path, size)
 
     @staticmethod
     def counts(gold, found):

@@ -4,7 +4,8 @@ import keras
 
 from bert_keras import presets
 from bert_keras.checkpoints import huggingface
-from bert_keras.data.tagged import read_tagged
+from bert_keras.data.cutting import PART_SIZE
+from bert_keras.data.tagged import read_tagged, tagged_parts
 from bert_keras.tasks.description import Column
 from bert_keras.tasks.span_labeler import SpanLabeler
 
@@ -75,6 +76,14 @@ class TokenClassifier(SpanLabeler):
     def read_records(cls, path, columns=None, require_target=True, skip_bad_rows=False):
         """Reads tagged sentences: CoNLL files, JSON Lines with tokens and tags, or with text and spans.
 
-        See `bert_keras.data.tagged.read_tagged`. Raises `BadInput`.
+        @classmethod
+        def record_parts(cls, path, size=PART_SIZE, **reading):
+            return tagged_parts(path, size)
+
+            See `bert_keras.data.tagged.read_tagged`. Raises `BadInput`.
         """
         return read_tagged(path, columns=columns, require_target=require_target, skip_bad_rows=skip_bad_rows)
+
+    @classmethod
+    def record_parts(cls, path, size=PART_SIZE, **reading):
+        return tagged_parts(path, size)

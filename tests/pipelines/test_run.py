@@ -10,7 +10,8 @@ import pytest
 
 from bert_keras.errors import BadInput, WorkFailed
 from pipelines.load import load_config
-from pipelines.runner import run_config
+from pipelines.prepare import prepare
+from pipelines.runner import run, run_config
 
 pytest.importorskip("tfx")
 pytestmark = pytest.mark.slow
@@ -320,6 +321,25 @@ def test_a_model_of_several_labels_goes_the_same_way(tmp_path, tiny_preset, film
     assert set(result.metrics) >= {"micro_f1", "macro_f1", "hamming_error"}
     # Without a threshold of the user's the first model is good enough.
     assert result.blessed
+
+
+def test_a_row_that_broke_since_the_data_were_looked_at_is_refused_in_one_sentence(
+    tmp_path, tiny_preset, films, write_jsonl
+):
+    rows = films(40, seed=9)
+    write_jsonl(tmp_path / "films.jsonl", rows)
+    (tmp_path / "films.yaml").write_text(
+        f"name: films\nmodel: {{preset: {tiny_preset}, max_length: 24}}\ndata: {{path: films.jsonl}}\n"
+    )
+    config = load_config(tmp_path / "films.yaml")
+    prepared = prepare(config, "films.yaml")
+    write_jsonl(tmp_path / "films.jsonl", [*rows[:33], {**rows[33], "text": ""}, *rows[34:]])
+    with pytest.raises(BadInput) as refusal:
+        run(config, prepared, lambda line: None)
+    assert str(refusal.value) == (
+        f"{tmp_path / 'films.jsonl'}, row 34, field 'text': the text is empty; expected at least one word: fill it in "
+        "or delete the row"
+    )
 
 
 def test_a_split_without_rows_is_bad_input(tmp_path, tiny_preset, films, write_jsonl):

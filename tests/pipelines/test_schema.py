@@ -52,16 +52,15 @@ def test_what_the_task_leaves_open_stays_as_the_examples_have_it():
     assert features["label"].domain == "label" and domains == ["text", "span_label", "label"]
 
 
-def test_a_file_is_read_in_parts_and_gives_the_same_examples(tmp_path):
+def test_a_file_is_read_in_parts_and_gives_the_same_examples(tmp_path, monkeypatch):
     path = tmp_path / "rows.jsonl"
     rows = [f'{{"text": "{name} went", "spans": [[0, {len(name)}, "PER"]]}}\n' for name in ("ada", "eve", "john")]
     path.write_text("".join(rows))
     source = {"task": "token-classification", "targets": {"labels": ["PER"]}, "how": {}, "columns": []}
-    made = [
-        [example for part in parts_of_file(str(path), source, size) for example in examples_of_part(part, source)]
-        for size in (2, 1000)
-    ]
-    assert made[0] == made[1] and len(made[0]) == 3
+    monkeypatch.setattr("pipelines.example_gen.PART_SIZE", 2)
+    parts = list(parts_of_file(str(path), {}, source))
+    made = [[example for part in some for example in examples_of_part(part, source)] for some in (parts, [str(path)])]
+    assert made[0] == made[1] and len(parts) == len(made[0]) == 3
     features = made[0][2].features.feature
     assert features["text"].bytes_list.value[0] == b"john went" and list(features["span_end"].int64_list.value) == [4]
     assert features["entity_types"].bytes_list.value[0] == b"PER" and not features["word_begin"].WhichOneof("kind")

@@ -57,6 +57,11 @@ def test_a_label_that_training_lacks_is_told_with_count_and_place(prepared, name
     )
 
 
+def test_what_only_a_whole_file_says_is_found_before_it_is_cut(prepared, names):
+    names("eval.conll", ("ada lee went", "B-PER E-PER O"), ("in rome", "O S-LOC"))
+    assert prepared("token-classification", NAMES).of_files == {"train": {"scheme": "BIO"}, "eval": {"scheme": "BIOES"}}
+
+
 def test_an_i_without_a_beginning_is_told_with_count_and_place(prepared, names):
     path = names("eval.conll", ("ada went", "B-PER O"), ("in rome city", "O I-LOC I-LOC"), ("bob", "I-PER"))
     (anomaly,) = prepared("token-classification", NAMES).anomalies
@@ -207,4 +212,4 @@ def test_the_examples_fit_the_real_data(path, shared_data, tmp_path):
     made = prepare(config.model_copy(update={"root": tmp_path}), str(path))
     assert min(made.rows.values()) > 500
     assert all(len(sentence) < 600 for sentence in made.anomalies)
-    json.dumps([made.recipe, made.layout, dataclasses.asdict(made.eval_spec)])
+    json.dumps([made.recipe, made.layout, made.of_files, dataclasses.asdict(made.eval_spec)])
