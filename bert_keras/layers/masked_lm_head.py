@@ -54,7 +54,8 @@ class MaskedLMHead(keras.layers.Layer):
         hidden = self.layer_norm(self.transform(chosen))
         logits = ops.matmul(hidden, ops.transpose(self.embeddings.token_table))
         logits = ops.cast(logits, "float32") + self.bias
-        return ops.reshape(logits, (batch, -1, self.embeddings.vocabulary_size))
+        # No -1 here: a part of a batch may have no rows, which would leave it open.
+        return ops.reshape(logits, (batch, ops.shape(mask_positions)[1], self.embeddings.vocabulary_size))
 
     def compute_output_spec(self, inputs, mask_positions):
         shape = (*mask_positions.shape, self.embeddings.vocabulary_size)

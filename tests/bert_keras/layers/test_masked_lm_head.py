@@ -38,6 +38,10 @@ def test_the_output_table_is_the_token_table(make):
     np.testing.assert_allclose(np.asarray(head(HIDDEN, POSITIONS)), np.tile(np.arange(9) / 10, (2, 3, 1)), atol=1e-6)
 
 
+def test_no_rows_give_no_logits(make):
+    assert np.asarray(make()(HIDDEN[:0], POSITIONS[:0])).shape == (0, 3, 9)
+
+
 def test_logits_are_float32_under_mixed_precision(make):
     head = make(dtype="mixed_bfloat16")
     real = head(HIDDEN, POSITIONS)
