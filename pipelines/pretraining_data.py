@@ -157,6 +157,7 @@ class WriteShard(beam.DoFn):
         except BadInput as error:
             said = f"{error} (in shard {shard + 1} of {self._job.shards})" if self._job.shards > 1 else str(error)
             _say(self._job.out, {"error": said, "order": [1, shard]})
+        return []
 
     def _written(self, shard: int, documents) -> dict[str, Any]:
         job = self._job

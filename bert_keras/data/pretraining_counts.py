@@ -8,6 +8,25 @@ import numpy as np
 from bert_keras.data.row_building import SpecialIds
 from bert_keras.data.row_plan import RowSettings
 
+_ORDER = (
+    "documents",
+    "documents_left_out",
+    "sentences",
+    "tokens",
+    "unknown_tokens",
+    "rows",
+    "sequences",
+    "positions",
+    "filled",
+    "text_tokens",
+    "predictions",
+    "predictions_mask",
+    "predictions_random",
+    "predictions_kept",
+    "pairs_real",
+    "pairs_other",
+)
+
 
 def count_rows(rows: Mapping[str, np.ndarray], ids: SpecialIds) -> collections.Counter:
     """Counts of a block of rows, which may be added up; `report` makes shares of them.
@@ -55,7 +74,7 @@ def report(counts: Mapping[str, int], settings: RowSettings) -> dict[str, float]
         "kept_share": ("predictions_kept", "predictions"),
         "unknown_share": ("unknown_tokens", "tokens"),
     }
-    said = {names.get(name, name): int(count) for name, count in counts.items()}
+    said = {names.get(name, name): int(counts[name]) for name in _ORDER if name in counts}
     for name, (part, whole) in shares.items():
         if counts.get(whole):
             said[name] = round(counts.get(part, 0) / counts[whole], 6)
