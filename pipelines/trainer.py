@@ -43,6 +43,8 @@ def run_fn(fn_args):
         ],
         verbose=0,
     )
+    if task.tuning_features:
+        _tune(task, read_held_out(fn_args.eval_files, fn_args.transform_output, task))
     task.save_to_preset(os.path.join(fn_args.model_run_dir, PRESET_FOLDER))
     export_saved_model(task, fn_args.serving_model_dir, targets=True)
 
@@ -50,6 +52,13 @@ def run_fn(fn_args):
 def _log_epoch(epoch, logs, epochs):
     values = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items())
     log.info("epoch %d/%d: %s", epoch + 1, epochs, values)
+
+
+def _tune(task, records):
+    before = task.get_config()
+    task.tune(records)
+    chosen = [f"{name} {value}" for name, value in task.get_config().items() if value != before[name]]
+    log.info("chosen on %d rows of the split eval: %s", len(records), ", ".join(chosen) or "nothing else than before")
 
 
 def strategy_name(name: str) -> str:
@@ -72,11 +81,41 @@ def read_rows(files: list[str], transform_graph: str, task) -> TokenizedRows:
         seed must give the same weights.
     """
     spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
-    dataset = tf.data.TFRecordDataset(tf.io.gfile.glob(files), compression_type="GZIP").batch(_CHUNK)
-    chunks = list(dataset.map(lambda examples: tf.io.parse_example(examples, spec)))
+    spec = {name: parser for name, parser in spec.items() if name not in task.tuning_features}
+    chunks = list(_parsed(files, spec))
     joined = {name: tf.concat([chunk[name] for chunk in chunks], axis=0) for name in spec}
     order = _canonical_order(joined)
     return task.training_rows({name: tf.gather(values, order) for name, values in joined.items()})
+
+
+def read_held_out(files: list[str], transform_graph: str, task):
+    """The `Records` that `task.tune` takes, of the split eval; arguments as for `read_rows`."""
+    spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
+    spec = {name: spec[name] for name in task.tuning_features}
+    columns = {name: [] for name in spec}
+    for chunk in _parsed(files, spec):
+        for name, values in chunk.items():
+            columns[name] += _listed(values)
+    order = sorted(range(len(columns[task.tuning_features[0]])), key=lambda row: [columns[n][row] for n in columns])
+    return task.tuning_records({name: [values[row] for row in order] for name, values in columns.items()})
+
+
+def _parsed(files, spec):
+    dataset = tf.data.TFRecordDataset(tf.io.gfile.glob(files), compression_type="GZIP").batch(_CHUNK)
+    return dataset.map(lambda examples: tf.io.parse_example(examples, spec))
+
+
+def _listed(values) -> list:
+    """A tensor `[n]`, or SparseTensor `[n, values]`, as Python values, strings decoded."""
+    if isinstance(values, tf.SparseTensor):
+        return _decoded(tf.RaggedTensor.from_sparse(values).to_list())
+    return _decoded(values.numpy().tolist())
+
+
+def _decoded(value):
+    if isinstance(value, list):
+        return list(map(_decoded, value))
+    return value.decode("utf-8") if isinstance(value, bytes) else value
 
 
 def _canonical_order(features) -> np.ndarray:

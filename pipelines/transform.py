@@ -11,20 +11,24 @@ from pipelines.task import make_task
 def preprocessing_fn(inputs, custom_config):
     """TFX's hook: raw features to the task's `training_features`: token ids, segments and targets of any length.
 
-    Padding is left to the batches, which know their longest row.
+    Padding is left to the batches, which know their longest row. The task's `tuning_features` go along as they are.
     """
-    spec, training_features = _of_task(json.dumps(custom_config["recipe"], sort_keys=True))
-    features = training_features({name: conform(inputs[name], parser) for name, parser in spec.items()})
-    return {name: _storable(values) for name, values in features.items()}
+    spec, training_features, tuning_features = _of_task(json.dumps(custom_config["recipe"], sort_keys=True))
+    raw = {name: conform(inputs[name], parser) for name, parser in spec.items()}
+    features = {name: _storable(values) for name, values in training_features(raw).items()}
+    return features | {name: raw[name] for name in tuning_features}
 
 
 @functools.lru_cache(maxsize=1)
 def _of_task(recipe: str):
-    """`example_spec` and `training_features`, the latter as a graph: TFX traces `preprocessing_fn` several times."""
+    """`example_spec`, `training_features` and `tuning_features`.
+
+    The second is a graph: TFX traces `preprocessing_fn` several times.
+    """
     # Made outside the graph, so that the trace does not own the task's variables.
     with tf.init_scope():
         task = make_task(json.loads(recipe), load_weights=False)
-    return task.example_spec, tf.function(task.training_features, autograph=False)
+    return task.example_spec, tf.function(task.training_features, autograph=False), task.tuning_features
 
 
 def release():

@@ -6,6 +6,7 @@ from bert_keras.metrics.intents import intent_slot_counts, intent_slot_metrics, 
 from bert_keras.metrics.question_answering import (
     answer_metrics_of_counts,
     best_null_threshold,
+    clear_threshold,
     cmrc_counts,
     cmrc_metrics,
     cmrc_metrics_of_counts,
@@ -18,6 +19,7 @@ from bert_keras.metrics.roles import role_counts, role_metrics
 __all__ = [
     "answer_metrics_of_counts",
     "best_null_threshold",
+    "clear_threshold",
     "cmrc_counts",
     "cmrc_metrics",
     "cmrc_metrics_of_counts",

@@ -142,6 +142,25 @@ def best_null_threshold(
     return out
 
 
+def clear_threshold(threshold: float, null_scores: Sequence[float], margin: float = 1e-3) -> float:
+    """A threshold that decides on these questions as the given one does, and stands clear of their null scores.
+
+    `best_null_threshold` gives the null score of a question: the least rounding in another build of the model would
+    turn that question's answer.
+
+    Args:
+        threshold: "no answer" is said where the null score is above it.
+        null_scores: of each question how sure the model is that there is no answer.
+        margin: how far from a null score it may be moved; half way to the next one at most.
+    """
+    scores = np.asarray(null_scores, "float64")
+    below, above = scores[scores <= threshold], scores[scores > threshold]
+    if not below.size:
+        return float(min(threshold, above.min() - margin)) if above.size else threshold
+    room = (above.min() - below.max()) / 2 if above.size else margin
+    return float(below.max() + min(margin, room))
+
+
 def cmrc_metrics(gold_texts: Sequence[Sequence[str]], predicted: Sequence[str]) -> dict[str, float]:
     """CMRC 2018's exact match and F1 for Chinese; the best of a question's gold answers counts.
 

@@ -69,6 +69,14 @@ class PipelinedTask(TrainableTask):
         """
         raise NotImplementedError(f"{type(self).__name__}.training_rows")
 
+    def tuning_records(self, features):
+        """The `Records` that `tune` takes, of held-out examples.
+
+        Args:
+            features: dict of each name of `tuning_features` to a list with a value, or a list of values, per example.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.tuning_records")
+
     def count_windows(self, records):
         """int `[n]`: how many windows the model reads each of the records, a thousand or so, through."""
         raise NotImplementedError(f"{type(self).__name__}.count_windows")
@@ -79,6 +87,14 @@ class PipelinedTask(TrainableTask):
     def described(self):
         """What of `describe_targets` the layout of examples depends on; of no matter to most tasks."""
         return {}
+
+    @property
+    def tuning_features(self):
+        """The features of raw examples that `tuning_records` needs: names of `example_spec`.
+
+        Transform hands them on as they are. None for a task that chooses nothing on held-out examples.
+        """
+        return ()
 
     @property
     def example_spec(self):

@@ -14,7 +14,7 @@ from bert_keras.data.squad import Answer, read_squad, squad_parts, trainable
 from bert_keras.data.words import share_of_ideographs
 from bert_keras.errors import BadInput
 from bert_keras.layers import Linear
-from bert_keras.metrics.question_answering import best_null_threshold, cmrc_metrics, squad_metrics
+from bert_keras.metrics.question_answering import best_null_threshold, clear_threshold, cmrc_metrics, squad_metrics
 from bert_keras.tasks.answer_spans import NEVER, best_spans, window_spans
 from bert_keras.tasks.description import Column, TaskOption
 from bert_keras.tasks.inputs import collect
@@ -202,12 +202,13 @@ class QuestionAnswerer(QuestionExamples):
         if not self.unanswerable or records.targets is None or all(records.targets):
             return
         answers = self.predict(self.encode_records(records)[0], batch_size=batch_size)
+        null_scores = [answer["null_score"] for answer in answers]
         best = best_null_threshold(
             [[answer.text for answer in accepted] for accepted in records.targets],
             [answer["n_best"][0]["text"] if answer["n_best"] else "" for answer in answers],
-            [answer["null_score"] for answer in answers],
+            null_scores,
         )
-        self.null_threshold = best["best_f1_threshold"]
+        self.null_threshold = clear_threshold(best["best_f1_threshold"], null_scores)
 
     def given(self, x, y=None, sample_weight=None):
         """What users hand over as `GivenQuestions`.

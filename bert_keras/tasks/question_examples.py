@@ -3,7 +3,8 @@
 import tensorflow as tf
 
 from bert_keras.data.buckets import QUESTION_WORDS, bucket, bucket_names, question_word
-from bert_keras.data.squad import can_train
+from bert_keras.data.records import Records
+from bert_keras.data.squad import Answer, can_train
 from bert_keras.tasks.answer_spans import window_spans
 from bert_keras.tasks.description import SLICE, TARGET, EvalSpec, ExampleFeature
 from bert_keras.tasks.pipelined import dense
@@ -97,6 +98,19 @@ class QuestionExamples(WindowedTask):
         """The questions that have no answer, or one that their context holds."""
         begin = tf.RaggedTensor.from_sparse(parsed[ANSWER_BEGIN])
         return (begin.row_lengths() == 0) | tf.reduce_any(begin >= 0, axis=1)
+
+    @property
+    def tuning_features(self):
+        """What the threshold of "no answer" is chosen on: questions as a user asks them, and their answers."""
+        return (QUESTION, CONTEXT, ANSWER_TEXT, ANSWER_BEGIN) if self.unanswerable else ()
+
+    def tuning_records(self, features):
+        places = zip(features[ANSWER_TEXT], features[ANSWER_BEGIN])
+        targets = [
+            [Answer(text, None if begin < 0 else begin) for text, begin in zip(*of_question)] for of_question in places
+        ]
+        questions = {name: features[name] for name in (QUESTION, CONTEXT)}
+        return Records(questions, targets, list(range(1, len(targets) + 1)), "the split eval")
 
     @classmethod
     def eval_spec(cls, unanswerable=False, metric="squad", **_):

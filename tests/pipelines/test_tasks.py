@@ -222,6 +222,40 @@ def test_the_evaluator_gives_the_metrics_that_evaluate_gives(name, workshops):
     assert metrics == pytest.approx({key: value for key, value in expected.items() if key in metrics}, abs=1e-6)
 
 
+def test_the_threshold_of_no_answer_is_the_one_that_fine_tune_would_choose(workshops):
+    shop = workshops("question-answering")
+    chosen, trained = shop.trained.null_threshold, shop.trained
+    assert chosen != 0.0
+    assert f"      chosen on {len(evaluated(shop))} rows of the split eval: null_threshold {chosen}" in shop.lines
+    try:
+        trained.null_threshold = 0.0
+        trained.tune(evaluated(shop))
+        assert trained.null_threshold == pytest.approx(chosen, abs=1e-4)
+    finally:
+        trained.null_threshold = chosen
+
+
+def test_the_pushed_model_says_no_answer_above_its_threshold(workshops):
+    shop = workshops("question-answering")
+    records = evaluated(shop)
+    answers = served(shop, question=records.features["question"], context=records.features["context"])
+    above = answers["null_score"] > shop.trained.null_threshold
+    assert above.any() and not above.all()
+    assert (answers["has_answer"] == ~above).all()
+
+
+def test_only_a_task_that_chooses_on_held_out_texts_carries_them_to_the_trainer(workshops):
+    from tensorflow_transform import TFTransformOutput
+
+    def features(name):
+        return set(
+            TFTransformOutput(str(workshops(name).newest("Transform", "transform_graph"))).transformed_feature_spec()
+        )
+
+    assert {"question", "context", "answer_text", "answer_begin"} < features("question-answering")
+    assert features("token-classification") == {"token_ids", "segment_ids", "window_lengths", "tags"}
+
+
 def test_a_text_counts_in_the_slice_of_each_label_in_it(workshops):
     shop = workshops("token-classification")
     records = shop.records("eval.conll")

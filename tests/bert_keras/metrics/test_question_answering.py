@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bert_keras.metrics import (
     answer_metrics_of_counts,
     best_null_threshold,
+    clear_threshold,
     cmrc_counts,
     cmrc_metrics,
     squad_counts,
@@ -86,6 +87,21 @@ def test_the_best_threshold_gives_the_best_score_of_all(rows):
     best = best_null_threshold(gold, predicted, null_scores)
     assert best["best_f1"] == pytest.approx(max(f1(threshold) for threshold in range(-4, 4)))
     assert f1(best["best_f1_threshold"]) == pytest.approx(best["best_f1"])
+
+
+@given(st.lists(st.floats(-5, 5, width=16), min_size=1, max_size=12), st.data())
+def test_a_clear_threshold_decides_as_the_given_one_and_stands_apart(null_scores, data):
+    lowest = min(null_scores)
+    given_one = data.draw(st.sampled_from([*null_scores, float(np.nextafter(lowest, -np.inf))]))
+    clear = clear_threshold(given_one, null_scores, margin=1e-3)
+    assert [score > clear for score in null_scores] == [score > given_one for score in null_scores]
+    gaps = [high - low for low, high in zip(sorted(null_scores), sorted(null_scores)[1:]) if high > low]
+    assert min(abs(clear - score) for score in null_scores) >= 0.999 * min([1e-3, *(gap / 2 for gap in gaps)])
+
+
+def test_where_every_null_score_is_high_a_threshold_below_them_stays():
+    assert clear_threshold(0.0, [2.0, 3.0]) == 0.0
+    assert clear_threshold(2.0, [2.0, 1e30]) == pytest.approx(2.001)
 
 
 def test_a_version_that_is_not_there_is_refused():
