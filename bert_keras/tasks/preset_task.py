@@ -55,8 +55,12 @@ class PresetTask(keras_nlp.models.Task):
     @classmethod
     def _with_new_head(cls, preset, load_weights, vocabulary, max_length, dtype, seed, kwargs):
         keras.utils.set_random_seed(seed)
-        backbone = presets.load_backbone(preset, load_weights, dtype=dtype)
+        backbone = cls._load_backbone(preset, load_weights, vocabulary, dtype)
         return cls.with_new_head(backbone, presets.load_tokenizer(preset, vocabulary), max_length, **kwargs)
+
+    @classmethod
+    def _load_backbone(cls, preset, load_weights, vocabulary, dtype):
+        return presets.load_backbone(preset, load_weights, dtype=dtype)
 
     @classmethod
     def with_new_head(cls, backbone, tokenizer, max_length=None, **kwargs):

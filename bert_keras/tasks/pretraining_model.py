@@ -6,6 +6,7 @@ from keras import ops
 
 from bert_keras import presets
 from bert_keras.checkpoints import huggingface
+from bert_keras.config import BertConfig
 from bert_keras.errors import BadInput
 from bert_keras.layers import Linear, MaskedLMHead
 from bert_keras.tasks.masked_words import MaskedWords
@@ -103,7 +104,7 @@ class PretrainingModel(MaskedWords):
 
         A Hugging Face directory with the heads of `BertForPreTraining` or `BertForMaskedLM` keeps them; where it has no
         sentence head, `sentence_objective` is None unless given. With another `sentence_objective` than the preset's,
-        the sentence head is a random one.
+        the sentence head is a random one. A random start from a named size has a token table as long as the vocabulary.
 
         Args:
             fresh_head: bool. Whether a preset without a masked language model's head gets a random one.
@@ -140,6 +141,15 @@ class PretrainingModel(MaskedWords):
         saved = super().from_preset(found.path)
         heads = {weight.path: weight.numpy() for weight in saved.weights if "_head/" in weight.path}
         return heads, saved.sentence_objective
+
+    @classmethod
+    def _load_backbone(cls, preset, load_weights, vocabulary, dtype):
+        found, fields = presets.find(preset), {}
+        if found.kind == presets.RANDOM_START and not load_weights and vocabulary is not None:
+            # Rows of the token table without a piece would be predicted like any other, for nothing.
+            size = presets.load_tokenizer(preset, vocabulary).vocabulary_size()
+            fields["vocabulary_size"] = min(size, BertConfig.from_name(found.name).vocabulary_size)
+        return presets.load_backbone(preset, load_weights, dtype=dtype, **fields)
 
     @classmethod
     def preprocessor_options(cls, kwargs):

@@ -200,6 +200,14 @@ def test_a_preset_comes_back_whole_and_gives_its_encoder_to_other_tasks(make_mod
     assert np.abs(other.sentence_head.kernel.numpy() - model.sentence_head.kernel.numpy()).max() > 1e-3
 
 
+def test_a_random_start_has_a_token_table_as_long_as_the_vocabulary():
+    from bert_keras import PretrainingModel
+
+    model = PretrainingModel.from_preset("tiny_uncased", load_weights=False, vocabulary=list(PIECES))
+    assert model.backbone.embeddings.token_table.shape == (len(PIECES), 128)
+    assert model.mlm_head.bias.shape == (len(PIECES),)
+
+
 class TestFillMasks:
     def test_each_mask_has_its_candidates_with_falling_scores(self, make_model):
         ((first, second),) = make_model().fill_masks(["a [MASK] b [MASK]"], top_k=3)
