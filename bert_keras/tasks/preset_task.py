@@ -1,13 +1,18 @@
 """Tasks in preset directories: loading whole, with a fresh head, and saving."""
 
+import inspect
+
 import keras
 import keras_nlp
 
 from bert_keras import presets
 from bert_keras.backbone import BertBackbone
-from bert_keras.errors import BadInput
+from bert_keras.errors import BadInput, nearest
 from bert_keras.files import replaced_directory
 from bert_keras.training.distribution import get_strategy
+
+# What a functional model of Keras takes, and a task of KerasHub besides.
+_KERAS_ARGUMENTS = ("inputs", "outputs", "name", "trainable", "dtype", "compile")
 
 
 class PresetTask(keras_nlp.models.Task):
@@ -18,6 +23,17 @@ class PresetTask(keras_nlp.models.Task):
 
     backbone_cls = BertBackbone
     default_max_length = 128
+
+    def __init__(self, *args, **kwargs):
+        # Keras takes any keyword for a functional model, and says nothing of those that mean nothing.
+        for name in kwargs:
+            if name not in _KERAS_ARGUMENTS:
+                known = sorted(_arguments(type(self), "__init__"))
+                hint = nearest(name, [*known, *_arguments(type(self), "from_preset")])
+                raise BadInput(
+                    f"{type(self).__name__} has no argument {name!r}{hint}; expected among {', '.join(known)}."
+                )
+        super().__init__(*args, **kwargs)
 
     @classmethod
     def from_preset(
@@ -121,3 +137,10 @@ class PresetTask(keras_nlp.models.Task):
     def load_task_weights(self, filepath):
         """Reads what `save_task_weights` wrote."""
         keras.saving.load_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
+
+
+def _arguments(task_class, method):
+    """The names that a method takes, in the classes of this package that a task is made of."""
+    own = [cls for cls in task_class.__mro__ if method in vars(cls) and cls.__module__.startswith(__package__)]
+    parameters = [each for cls in own for each in inspect.signature(getattr(cls, method)).parameters.values()]
+    return {each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD and each.name != "self"}

@@ -125,6 +125,7 @@ class TestLabels:
         ({"problem": "multilabel"}, "problem 'multilabel' needs at least 1 labels, got 0"),
         ({"labels": ["a", "a"]}, "labels has a name twice"),
         ({"labels": ["a", "b"], "problem": "ner"}, "problem is 'ner'; expected one of binary, multiclass"),
+        ({"labels": ["a", "b"], "poling": "mean"}, "has no argument 'poling' (did you mean 'pooling'?)"),
         ({"labels": ["a", "b"], "pooling": "men"}, "pooling is 'men' (did you mean 'mean'?); expected one of cls"),
     ])  # fmt: skip
     def test_options_that_do_not_fit_are_refused(self, tiny_backbone, options, said):
