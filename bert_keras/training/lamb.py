@@ -20,7 +20,10 @@ class LAMB(AdamW):
     def _options_of(self, variable):
         return {**super()._options_of(variable), "scales": self._use_weight_decay(variable)}
 
-    def _update_one(self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, decay, scales):
+    def _update_one(
+        self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, rate_scale, decay, scales
+    ):
+        learning_rate = learning_rate * rate_scale
         grad = tf.cast(grad, variable.dtype)
         momentum.assign(self.beta_1 * momentum + (1 - self.beta_1) * grad)
         velocity.assign(self.beta_2 * velocity + (1 - self.beta_2) * tf.square(grad))

@@ -94,11 +94,8 @@ class AdamW(keras.optimizers.AdamW):
         return tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
 
     def _update_all(self, strategy, grads, variables, rates):
-        learning_rate, *powers = rates
         for variable, grad in zip(variables, grads):
-            rate = learning_rate * self._rate_scales[self._get_variable_index(variable)]
-            args = (*self._slots_of(variable), grad, rate, *powers)
-            kwargs = self._options_of(variable)
+            args, kwargs = (*self._slots_of(variable), grad, *rates), self._options_of(variable)
             strategy.extended.update(variable.value, self._update_one, args=args, kwargs=kwargs, group=False)
 
     def _slots_of(self, variable):
@@ -106,9 +103,15 @@ class AdamW(keras.optimizers.AdamW):
         return self._momentums[index].value, self._velocities[index].value
 
     def _options_of(self, variable):
-        return {"decay": self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0}
+        return {
+            "rate_scale": self._rate_scales[self._get_variable_index(variable)],
+            "decay": self.weight_decay if self.weight_decay and self._use_weight_decay(variable) else 0.0,
+        }
 
-    def _update_one(self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, decay):
+    def _update_one(
+        self, variable, momentum, velocity, grad, learning_rate, beta_1_power, beta_2_power, rate_scale, decay
+    ):
+        learning_rate = learning_rate * rate_scale
         if decay:
             # variable -= rate * decay * variable, without a temporary of its size.
             tf.raw_ops.ResourceApplyGradientDescent(
@@ -149,10 +152,10 @@ class SharedAdamW(AdamW):
     def _slots_of(self, variable):
         return (*super()._slots_of(variable), self._updates[self._get_variable_index(variable)].value)
 
-    def _update_one(self, variable, momentum, velocity, updates, grad, learning_rate, _beta_1, _beta_2, decay):
+    def _update_one(self, variable, momentum, velocity, updates, grad, learning_rate, _beta_1, _beta_2, **options):
         updates.assign_add(1.0)
         powers = self._powers(updates.read_value())
-        super()._update_one(variable, momentum, velocity, grad, learning_rate, *powers, decay=decay)
+        super()._update_one(variable, momentum, velocity, grad, learning_rate, *powers, **options)
 
 
 def clip_by_global_norm(grads, limit):

@@ -31,7 +31,9 @@ def train(make_classifier, reviews):
 
     def run(strategy, **options):
         with get_strategy(strategy).scope():
-            model = make_classifier(backbone={"num_layers": 1}, recipe={"clip": 0.05, "learning_rate": 1e-3})
+            model = make_classifier(
+                backbone={"num_layers": 1}, recipe={"clip": 0.05, "learning_rate": 1e-3, "layer_decay": 0.7}
+            )
         replicas = model.distribute_strategy.num_replicas_in_sync
         texts, labels = reviews(ROWS)
         validation = tuple(part[:5] for part in (texts, labels))
