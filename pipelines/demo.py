@@ -29,6 +29,10 @@ CONFIG = f"""\
 # The pipeline of `bert-keras demo`. Change it and run it again: bert-keras pipeline run {FOLDER}/pipeline.yaml
 name: {NAME}
 root: .
+task:
+  name: classification
+  options:
+    pooling: mean                  # on so few reviews MiniLM learns sooner from the mean of its tokens than from [CLS]
 data:
   train: train.csv
   eval: eval.csv
