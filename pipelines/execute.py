@@ -2,15 +2,14 @@
 
 import datetime
 import os
-import sys
 from collections.abc import Callable
-from unittest import mock
 
 from tfx.utils import path_utils
 
 from bert_keras.errors import WorkFailed
 from pipelines import history
 from pipelines.anomalies import stopped
+from pipelines.arguments import without_arguments
 from pipelines.config import PipelineConfig
 from pipelines.local import LocalRunner
 from pipelines.log import RunLog
@@ -32,8 +31,7 @@ def execute(config: PipelineConfig, prepared: Prepared, say: Callable[[str], Non
     started = datetime.datetime.now().strftime("%Y-%m-%d-%H%M%S")
     with (
         RunLog(config.artifacts / "logs" / f"{started}.log", say) as log,
-        # TFX and Beam look for flags of theirs in the arguments of whatever program runs them.
-        mock.patch.object(sys, "argv", sys.argv[:1]),
+        without_arguments(),
     ):
         checks = {_VALIDATOR: _stop_on_anomalies} if config.data.anomalies == "stop" else {}
         nodes = LocalRunner(say, log, checks).run(make_pipeline(config, prepared))

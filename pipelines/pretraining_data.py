@@ -14,12 +14,10 @@ import collections
 import dataclasses
 import json
 import os
-import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
-from unittest import mock
 
 import apache_beam as beam
 import numpy as np
@@ -39,6 +37,7 @@ from bert_keras.data.row_plan import RowSettings
 from bert_keras.data.segmenters import load_segmenter
 from bert_keras.errors import BadInput, WorkFailed
 from bert_keras.tokenizers import WordPieceTokenizer
+from pipelines.arguments import without_arguments
 
 # Where workers leave what they have to say.
 REPORTS = ".reports"
@@ -93,8 +92,7 @@ def write_rows(files: list[str], job: RowJob, options: Iterable[str] = ()) -> di
         BadInput: a file cannot be read, or the corpus does not fit the settings.
         WorkFailed: the runner did not finish.
     """
-    # Beam looks for flags of its own in the arguments of whatever program runs it.
-    with mock.patch.object(sys, "argv", sys.argv[:1]):
+    with without_arguments():
         pipeline = beam.Pipeline(options=_options(options))
         _ = (
             pipeline

@@ -13,6 +13,7 @@ from bert_keras.tasks.inputs import collect
 from bert_keras.tasks.preset_task import PresetTask
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
 from bert_keras.training.distribution import with_gradient_scale, with_shown_value
+from bert_keras.training.dropout_seeds import seed_dropout
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
@@ -145,7 +146,7 @@ class TrainableTask(PresetTask):
         steps = number_of_batches(rows, batch_size)
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
-        self._seed_dropout(seed)
+        seed_dropout(self, seed)
         with pooler_may_rest():
             return super().fit(
                 self._batches(rows, batch_size, seed, shuffle),
@@ -195,7 +196,7 @@ class TrainableTask(PresetTask):
         self.loss_weight = loss_weight
         try:
             self._compile_for(total_steps=1, tokens_per_batch=None)
-            self._seed_dropout(seed)
+            seed_dropout(self, seed)
             batches = self._batches(rows, batch_size, seed).repeat()
             self._maybe_symbolic_build(iterator=batches)
             self.make_train_function()
@@ -285,11 +286,6 @@ class TrainableTask(PresetTask):
             # Keras sorts the inputs by name here, and then warns about their order.
             warnings.filterwarnings("ignore", message="The structure of `inputs`")
             super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
-
-    def _seed_dropout(self, seed):
-        generators = [g for layer in self._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
-        for number, generator in enumerate(generators):
-            generator.state.assign(np.asarray([seed % 2**32, number], "uint32"))
 
 
 def _is_per_token(symbol):

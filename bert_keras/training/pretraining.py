@@ -10,6 +10,7 @@ import numpy as np
 
 from bert_keras.errors import BadInput, WorkFailed
 from bert_keras.training.checkpoint import CheckpointStore, restore
+from bert_keras.training.dropout_seeds import seed_dropout, seed_generators
 from bert_keras.training.run_log import RunLog
 
 CHECKPOINTS, PRESET, METRICS, LOGS = "checkpoints", "preset", "metrics.jsonl", "logs"
@@ -96,11 +97,10 @@ class PretrainingRun:
         try:
             for number in range(len(self.phases)):
                 figures = self._run_phase(number) or figures
-        except Exception:
-            raise
-        except BaseException:
-            # Ctrl-C and the like: no step done so far is to be lost.
-            self._save_where_it_stands()
+        except BaseException as stop:
+            # Ctrl-C, SIGTERM and the like: no step done so far is to be lost. An error leaves nothing worth keeping.
+            if not isinstance(stop, Exception):
+                self._save_where_it_stands()
             raise
         finally:
             self._log.close()
@@ -121,8 +121,7 @@ class PretrainingRun:
         keras.utils.set_random_seed(self.seed)
         with self.model.distribute_strategy.scope():
             self.model.build_optimizer()
-        for number, generator in enumerate(self._generators()):
-            generator.state.assign(np.asarray([self.seed % 2**32, number], "uint32"))
+        seed_dropout(self.model, self.seed)
         self.model.reset_metrics()
 
     def _run_phase(self, number):
@@ -185,8 +184,5 @@ class PretrainingRun:
             "weights": self.model.weights,
             "optimizer": self.model.optimizer.variables,
             "metrics": [variable for metric in self.model.metrics for variable in metric.variables],
-            "random": [generator.state for generator in self._generators()],
+            "random": [generator.state for generator in seed_generators(self.model)],
         }
-
-    def _generators(self):
-        return [g for layer in self.model._flatten_layers() for g in getattr(layer, "_seed_generators", [])]
