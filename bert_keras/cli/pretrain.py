@@ -1,4 +1,4 @@
-"""`bert-keras pretrain`: rows in, a run directory with a preset out; stopped runs go on."""
+"""`bert-keras pretrain`: rows or texts in, a run directory with a preset out; stopped runs go on."""
 
 import dataclasses
 import json
@@ -8,23 +8,30 @@ from pathlib import Path
 import click
 
 from bert_keras.cli import contract, output
+from bert_keras.cli.corpus_options import field_option
+from bert_keras.cli.pretrain_rows import MadeRows, RowPhase, StoredRows, row_phases
 from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.row_options import row_options
 from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
 
 _COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
-_FREE = ("checkpoint_every", "keep", "keep_every", "log_every")
+_FREE = ("checkpoint_every", "keep", "keep_every", "log_every", "eval_every")
 _positive = click.IntRange(1)
 _share = click.FloatRange(0, 1)
 
 
-@click.command(cls=contract.Command, short_help="Pretrain a BERT on rows of masked words.")
+@click.command(cls=contract.Command, short_help="Pretrain a BERT on masked words and sentence pairs.")
+@click.option("--data", multiple=True, metavar="DIR", help="Rows that pretrain-data made; one for each phase.")
 @click.option(
-    "--data", required=True, multiple=True, metavar="DIR", help="Rows with a manifest.json; one for each phase."
+    "--corpus", multiple=True, metavar="FILES", help="Texts instead: rows are made anew every epoch. A file or glob."
 )
+@click.option("--eval", multiple=True, metavar="DATA", help="Held-out rows for --data, held-out texts for --corpus.")
+@click.option("--eval-rows", type=_positive, default=2048, show_default=True, help="The most held-out rows.")
+@click.option("--eval-every", type=_positive, default=1000, show_default=True, help="Steps.")
 @click.option("--steps", required=True, multiple=True, type=_positive, help="Optimizer steps; one for each phase.")
 @click.option("--batch-size", multiple=True, type=_positive, default=(256,), help="Rows a step; one, or one a phase.")
 @click.option(
@@ -66,19 +73,34 @@ _share = click.FloatRange(0, 1)
 @click.option("--keep-every", type=_positive, metavar="STEPS", help="Checkpoints of these steps stay for good.")
 @click.option("--log-every", type=_positive, default=100, show_default=True, help="Steps.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights.")
-def pretrain(out, resume, **values):
+@click.option(
+    "--max-length",
+    type=_positive,
+    multiple=True,
+    help="With --corpus: tokens of a row; one, or one a phase.  [default: 128]",
+)
+@row_options
+@field_option
+@click.pass_context
+def pretrain(context, out, resume, **values):
     """Train on masked words, and on sentence pairs where the rows have them, and write a run directory.
 
     It holds preset/ (for --preset and fill-mask), checkpoints/, metrics.jsonl, train_args.json and logs/ for
     TensorBoard. A run that was stopped, killed or cut off goes on with the same command and --resume. Several phases
-    (rows of 128 tokens, then of 512) are given by repeating --data and --steps.
+    (rows of 128 tokens, then of 512) are given by repeating --steps, and --data or --max-length.
+
+    Rows are those of --data, or are made from the texts of --corpus; what stands from --max-length on is about the
+    latter. Texts are plain, with blank lines between documents, or JSON Lines, gzipped or not.
     """
     directory = Path(out)
+    phases = row_phases(context)
     _check_directory(directory, resume, values)
     with starting_tensorflow():
         from bert_keras.training.pretraining import PRESET, PretrainingRun
     say_random_start(values["preset"], values["vocabulary"])
-    model, phases = _model_and_phases(values)
+    model, phases = _model_and_phases(phases, values)
+    digests = [phase.rows.digest for phase in phases]
+    _check_rows(directory, digests)
     total = sum(phase.steps for phase in phases)
     with Progress("pretraining", total, unit="steps") as progress:
         shown = _Shown(progress, total)
@@ -93,7 +115,7 @@ def pretrain(out, resume, **values):
         output.make_directory(directory)
         if not (directory / output.MARK).exists():
             with output.new_file(directory / output.MARK) as file:
-                output.write_json(file, run_arguments({"command": _COMMAND, **values}))
+                output.write_json(file, {**run_arguments({"command": _COMMAND, **values}), "rows": digests})
         figures = run.run()
     for sentence in run.store.passed_over:
         click.echo(f"{sentence}; the one before was taken", err=True)
@@ -113,7 +135,7 @@ class _Shown:
         self._progress.update(step, f"loss {loss:.4f}{speed}")
 
     def figures(self, figures: dict) -> None:
-        self._speed = figures["tokens_per_second"]
+        self._speed = figures.get("tokens_per_second", self._speed)
         named = ", ".join(
             f"{name} {value:.4g}"
             for name, value in figures.items()
@@ -122,48 +144,38 @@ class _Shown:
         self._progress.say(f"step {figures['step']} of {self._total}: {named}")
 
 
-def _model_and_phases(values: dict):
-    from bert_keras.data.row_files import RowFiles
+def _model_and_phases(phases: list[RowPhase], values: dict):
     from bert_keras.tasks.pretraining_model import PretrainingModel
+    from bert_keras.training.held_out import HeldOut
     from bert_keras.training.pretraining import Phase
 
-    phases = _per_phase(values)
-    rows = [RowFiles(directory, seed=values["seed"]) for directory, _, _ in phases]
-    objectives = {one.settings.objective for one in rows}
-    if len(objectives) > 1:
-        raise BadInput(f"The phases have rows of different objectives ({', '.join(sorted(objectives))}); expected one.")
-    (objective,) = objectives
-    longest = max(one.settings.max_length for one in rows)
+    source = (StoredRows if values["data"] else MadeRows)(phases, values)
     model = PretrainingModel.from_preset(
         values["preset"],
         load_weights=values["vocabulary"] is None,
         vocabulary=values["vocabulary"],
-        max_length=longest,
+        max_length=source.max_length,
         dtype=values["precision"],
         strategy=values["strategy"],
         seed=values["seed"],
-        sentence_objective=objective if objective in ("nsp", "sop") else None,
+        sentence_objective=source.objective if source.objective in ("nsp", "sop") else None,
         sentence_loss_weight=values["sentence_loss_weight"],
     )
-    segments = model.backbone.config.num_segments
-    if objective == "tlm" and max(max(one.settings.languages) for one in rows) >= segments:
-        raise BadInput(f"The rows have segment numbers of languages above {segments - 1}, the encoder's highest.")
-    # Once more with the vocabulary at hand: rows of another one are refused.
-    rows = [RowFiles(one.directory, seed=values["seed"], tokenizer=model.preprocessor.tokenizer) for one in rows]
+    config = model.backbone.config
+    if source.objective == "tlm" and max(source.languages) >= config.num_segments:
+        raise BadInput(
+            f"The rows have segment numbers of languages above {config.num_segments - 1}, the encoder's highest."
+        )
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
     with model.distribute_strategy.scope():
-        optimizer = recipe.build([steps for _, steps, _ in phases], list(values["learning_rate"]))
+        optimizer = recipe.build([phase.steps for phase in phases], list(values["learning_rate"]))
     model.compile(optimizer, accumulate=values["accumulate"], recompute=values["recompute"], jit_compile=values["jit"])
-    return model, [Phase(one, steps, batch_size) for one, (_, steps, batch_size) in zip(rows, phases)]
-
-
-def _per_phase(values: dict) -> list[tuple[str, int, int]]:
-    data, steps, sizes = values["data"], values["steps"], values["batch_size"]
-    if len(steps) != len(data):
-        raise BadInput(f"There are {len(data)} --data and {len(steps)} --steps; expected as many, one for each phase.")
-    if len(sizes) not in (1, len(data)):
-        raise BadInput(f"There are {len(sizes)} --batch-size for {len(data)} phases; expected one, or one for each.")
-    return list(zip(data, steps, sizes if len(sizes) == len(data) else sizes * len(data)))
+    built = []
+    loaded = source.load(model.preprocessor.tokenizer, config.max_sequence_length)
+    for phase, (rows, held_out) in zip(phases, loaded):
+        measured = None if held_out is None else HeldOut(held_out, values["eval_rows"], phase.batch_size)
+        built.append(Phase(rows, phase.steps, phase.batch_size, measured))
+    return model, built
 
 
 def _check_directory(directory: Path, resume: bool, values: dict) -> None:
@@ -189,9 +201,23 @@ def _check_directory(directory: Path, resume: bool, values: dict) -> None:
             )
 
 
+def _check_rows(directory: Path, digests: list[str]) -> None:
+    """Raises `BadInput` where a run is to go on with other rows than it began with."""
+    if (directory / output.MARK).exists() and _written(directory).get("rows", digests) != digests:
+        raise BadInput(
+            f"{directory}: the run was started with other rows or texts than these; expected the same: put them back, "
+            "or begin in another directory with --preset "
+            f"{directory / 'preset'}"
+        )
+
+
 def _arguments_of(directory: Path) -> dict:
+    return _written(directory).get("arguments") or {}
+
+
+def _written(directory: Path) -> dict:
     try:
         with open(directory / output.MARK, encoding="utf-8") as file:
-            return json.load(file).get("arguments") or {}
-    except (OSError, ValueError, AttributeError) as error:
+            return dict(json.load(file))
+    except (OSError, ValueError, TypeError) as error:
         raise BadInput(f"{directory / output.MARK}: cannot be read ({error}); choose another directory") from error

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import json
-import math
 import os
 import threading
 from collections.abc import Iterator
@@ -15,12 +14,12 @@ from bert_keras.cli import contract, output
 from bert_keras.cli.corpus_options import CORPUS_HELP, corpus_argument, field_option, seed_option
 from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.row_options import corpus_settings, row_options, row_settings
 from bert_keras.errors import BadInput
 
 # Of text, as it is on disk, for one shard; a gzipped file counts as three times its size.
 _SHARD_BYTES = 32 << 20
 _POSITIONS = 512
-_share = click.FloatRange(0, 1)
 
 
 @click.command(
@@ -34,40 +33,8 @@ _share = click.FloatRange(0, 1)
 @click.option("--cased", is_flag=True, help="The vocabulary is cased: no lower-casing, accents stay.")
 @click.option("--preset", help="Takes the tokenizer and the number of positions of a preset instead.")
 @click.option("--positions", type=click.IntRange(8), help=f"Positions of the encoder.  [default: {_POSITIONS}]")
-@click.option(
-    "--objective",
-    type=click.Choice(["nsp", "sop", "none", "tlm"]),
-    default="nsp",
-    show_default=True,
-    help="Next sentence, sentence order, full sentences, or translations (CORPUS: text, tab, translation).",
-)
 @click.option("--max-length", type=int, default=128, show_default=True, help="Tokens of a row.")
-@click.option("--short-seq-prob", type=_share, help="Share of shorter rows.  [default: 0.1 for nsp and sop, else 0]")
-@click.option("--pack", is_flag=True, help="Put several short sequences into a row, kept apart.")
-@click.option("--max-sequences", type=int, default=8, show_default=True, help="The most sequences of a packed row.")
-@click.option("--languages", type=int, nargs=2, default=(0, 1), show_default=True, help="Segment numbers for tlm.")
-@click.option(
-    "--masking",
-    type=click.Choice(["token", "whole-word", "ngram"]),
-    default="token",
-    show_default=True,
-    help="What is hidden together.",
-)
-@click.option("--max-ngram", type=int, default=3, show_default=True, help="Words of the longest n-gram.")
-@click.option("--mask-probability", type=float, default=0.15, show_default=True, help="Share of tokens to predict.")
-@click.option("--max-predictions", type=int, help="The most of a row.  [default: the share of --max-length]")
-@click.option(
-    "--segmenter",
-    metavar="WORDS",
-    help="What is a word in Chinese: a list of words, one a line, or module:function (jieba:lcut).",
-)
-@click.option(
-    "--sentences",
-    type=click.Choice(["split", "lines"]),
-    default="split",
-    show_default=True,
-    help="Split paragraphs into sentences, or take each line for one.",
-)
+@row_options
 @click.option("--duplicates", type=click.IntRange(1), default=10, show_default=True, help="Rounds through the corpus.")
 @click.option("--shards", type=click.IntRange(1), help="Files to write.  [default: by the size of the corpus]")
 @click.option(
@@ -86,36 +53,13 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
     if importlib.util.find_spec("apache_beam") is None:
         raise BadInput(
             "pretrain-data runs on Apache Beam, which is not installed: pip install 'bert-keras[tfx]'; without it rows "
-            "can be made while a model trains (bert_keras.data.pretraining_rows)"
+            "are made while a model trains (bert-keras pretrain --corpus)"
         )
     from bert_keras.data.corpus import corpus_files
-    from bert_keras.data.masking import MaskSettings
-    from bert_keras.data.pretraining_corpus import CorpusSettings
-    from bert_keras.data.row_plan import RowSettings
-    from bert_keras.data.segmenters import load_segmenter
 
-    parallel = values["objective"] == "tlm"
-    settings = CorpusSettings(parallel, values["sentences"], values["field"], values["segmenter"])
-    rows = RowSettings(
-        max_length=values["max_length"],
-        objective=values["objective"],
-        short_seq_prob=values["short_seq_prob"],
-        pack=values["pack"],
-        max_sequences=values["max_sequences"],
-        languages=values["languages"],
-    )
-    predictions = values["max_predictions"]
-    if predictions is None:
-        predictions = max(1, math.ceil(values["mask_probability"] * rows.max_length))
-    masks = MaskSettings(
-        probability=values["mask_probability"],
-        max_predictions=predictions,
-        unit=values["masking"].replace("-", "_"),
-        max_ngram=values["max_ngram"],
-    )
-    if settings.segmenter:
-        load_segmenter(settings.segmenter)
-    files = corpus_files(corpus, tables=parallel)
+    settings = corpus_settings(values)
+    rows, masks = row_settings(values, values["max_length"])
+    files = corpus_files(corpus, tables=settings.parallel)
     with starting_tensorflow():
         tokenizer, positions = _tokenizer(vocabulary, cased, preset, positions)
         from pipelines.pretraining_data import RowJob, write_rows

@@ -67,6 +67,11 @@ class RowFiles:
                     f"model's is {found[:12]}…); expected the same: make the rows anew"
                 )
 
+    @property
+    def digest(self) -> str:
+        """A SHA-256 by which the rows are known."""
+        return hashlib.sha256("".join(shard["sha256"] for shard in self.manifest["shards"]).encode()).hexdigest()
+
     def num_rows(self, epoch: int = 0) -> int:
         """How many rows an epoch has."""
         return sum(shard["rows"] for shard in self.manifest["shards"])

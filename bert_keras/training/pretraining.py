@@ -11,6 +11,7 @@ import numpy as np
 from bert_keras.errors import BadInput, WorkFailed
 from bert_keras.training.checkpoint import CheckpointStore, restore
 from bert_keras.training.dropout_seeds import seed_dropout, seed_generators
+from bert_keras.training.held_out import HeldOut
 from bert_keras.training.run_log import RunLog
 
 CHECKPOINTS, PRESET, METRICS, LOGS = "checkpoints", "preset", "metrics.jsonl", "logs"
@@ -27,11 +28,13 @@ class Phase:
             `(0, 0)`, epoch and row: `RowFiles` and `PretrainingRows` are such.
         steps: int. Optimizer steps.
         batch_size: int. Rows a step, over all replicas and all parts of an accumulated batch.
+        held_out: `HeldOut`, or None: what is measured on the way.
     """
 
     rows: Any
     steps: int
     batch_size: int
+    held_out: HeldOut | None = None
 
     def __post_init__(self):
         for name in ("steps", "batch_size"):
@@ -56,6 +59,8 @@ class PretrainingRun:
         keep, keep_every: see `CheckpointStore`.
         log_every: int. Steps between two lines of `metrics.jsonl`, each with the figures since the last one and the
             learning rate of the step to come.
+        eval_every: int. Steps between two measurements of the phase's held-out rows, each a line of `metrics.jsonl` of
+            its own with `val_…`; there is one at the end of each phase too.
         on_step: function of the steps done and the running loss, or None.
         on_figures: function of the dict that is written to `metrics.jsonl`, or None.
     """
@@ -70,11 +75,12 @@ class PretrainingRun:
         keep=3,
         keep_every=None,
         log_every=100,
+        eval_every=1000,
         on_step=None,
         on_figures=None,
     ):
         self.model, self.phases, self.directory, self.seed = model, list(phases), os.fspath(directory), seed
-        self.checkpoint_every, self.log_every = checkpoint_every, log_every
+        self.checkpoint_every, self.log_every, self.eval_every = checkpoint_every, log_every, eval_every
         self.store = CheckpointStore(os.path.join(self.directory, CHECKPOINTS), keep, keep_every)
         self.on_step, self.on_figures = on_step, on_figures
         self.step = 0
@@ -134,13 +140,18 @@ class PretrainingRun:
         iterator = iter(self.model.distribute_strategy.experimental_distribute_dataset(dataset))
         # The rows of another phase have another length: one graph for each is faster than one for any length.
         self.model.make_train_function(force=True)
+        self.model.make_test_function(force=True)
         self._log.start_clock()
         while self.step < end:
             loss = float(self.model.train_function(iterator)["loss"])
             self.step += 1
             self._check(loss)
-            if self.step % self.log_every == 0 or self.step == end:
+            to_eval = phase.held_out and (self.step % self.eval_every == 0 or self.step == end)
+            # Measuring empties the metrics: what they hold of training is written before.
+            if to_eval or self.step % self.log_every == 0 or self.step == end:
                 figures = self._write_figures(number)
+            if to_eval:
+                figures = {**figures, **self._write_held_out(number)}
             if self.step % self.checkpoint_every == 0 or self.step == end:
                 self._save()
             if self.on_step:
@@ -162,6 +173,14 @@ class PretrainingRun:
         rate = float(self.model.optimizer.learning_rate)
         figures = self._log.write(self.step, {"phase": number + 1, "learning_rate": rate, **figures})
         self.model.reset_metrics()
+        return self._told(figures)
+
+    def _write_held_out(self, number):
+        figures = self.phases[number].held_out.measure(self.model)
+        figures = self._log.write_untimed(self.step, {"phase": number + 1, **figures})
+        return self._told(figures)
+
+    def _told(self, figures):
         if self.on_figures:
             self.on_figures(figures)
         return figures

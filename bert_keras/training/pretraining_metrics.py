@@ -51,11 +51,13 @@ class PretrainingMetrics:
         """
         # Each replica counts as its share of one step.
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        self._loss.update_state(loss * replicas, sample_weight=1.0 / replicas)
-        self._tokens.update_state(sums[TOKENS])
-        _update(self._of_positions, sums, MLM_SUMS, (0, 0, 1))
-        if self._of_rows:
-            _update(self._of_rows, sums, SENTENCE_SUMS, (0, 1))
+        # Keras runs the step once more when rows have come to their end: a count that needs no row would go up then.
+        with tf.control_dependencies([loss]):
+            self._loss.update_state(loss * replicas, sample_weight=1.0 / replicas)
+            self._tokens.update_state(sums[TOKENS])
+            _update(self._of_positions, sums, MLM_SUMS, (0, 0, 1))
+            if self._of_rows:
+                _update(self._of_rows, sums, SENTENCE_SUMS, (0, 1))
 
 
 def _update(metrics, sums, names, which):

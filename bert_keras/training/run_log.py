@@ -43,11 +43,17 @@ class RunLog:
         Raises:
             WorkFailed: the file cannot be written.
         """
-        import tensorflow as tf
-
         seconds = time.monotonic() - self._start
         per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
-        line = {"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second}
+        return self._append({"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second})
+
+    def write_untimed(self, step, figures):
+        """Writes a line of figures that training did not make, and leaves the time they took out; as `write`."""
+        return self._append({"step": step, **figures})
+
+    def _append(self, line):
+        import tensorflow as tf
+
         try:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -56,7 +62,7 @@ class RunLog:
         with self._writer.as_default():
             for name, value in line.items():
                 if name not in ("step", "seconds"):
-                    tf.summary.scalar(name, value, step=step)
+                    tf.summary.scalar(name, value, step=line["step"])
         self.start_clock()
         return line
 

@@ -128,6 +128,11 @@ def test_a_run_goes_on_only_when_told_to_and_only_with_its_settings(preset, rows
         (("--data", "none", "--steps", 1), "none/manifest.json: cannot be read"),
         (("--data", "none", "--steps", 1, "--steps", 1), "1 --data and 2 --steps"),
         (("--data", "none", "--steps", 1, "--batch-size", 4), "2 --batch-size for 1 phases"),
+        (("--steps", 1), "no rows to learn from, or two kinds; expected one of --data and --corpus"),
+        (("--data", "none", "--corpus", "none.txt", "--steps", 1), "or two kinds"),
+        (("--data", "none", "--steps", 1, "--max-sequences", 8), "--max-sequences is for --corpus"),
+        (("--corpus", "none.txt", "--steps", 1), "none.txt"),
+        (("--corpus", "none.txt", "--steps", 1, "--max-length", 8, "--max-length", 16), "2 --max-length for 1 phases"),
     ],
 )
 def test_a_bad_command_is_one_line(preset, tmp_path, args, said):
@@ -159,3 +164,72 @@ def test_what_lies_in_the_directory_is_left_alone(preset, rows, files, trained, 
     assert outcome.code == 2 and "it holds other files and no run" in outcome.stderr
     outcome = pretrain(preset, trained, "--data", rows, "--steps", 1, "--resume")
     assert outcome.code == 2 and "another command's output" in outcome.stderr
+
+
+def write_texts(path, seed=0, documents=30):
+    random = np.random.default_rng(seed)
+    words = [*GOOD, *BAD, *NOUNS]
+    texts = ["\n".join(" ".join(random.choice(words, 4)) + "." for _ in range(6)) for _ in range(documents)]
+    path.write_text("\n\n".join(texts) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def from_texts(preset, tmp_path_factory):
+    """A run of two phases on texts, with held-out ones."""
+    folder = tmp_path_factory.mktemp("texts")
+    train, held_out = write_texts(folder / "train.txt"), write_texts(folder / "eval.txt", 1, documents=6)
+    args = ("--corpus", train, "--eval", held_out, "--eval-every", 3, "--eval-rows", 12, "--objective", "sop")
+    args += ("--steps", 4, "--steps", 2, "--max-length", 16, "--max-length", 24, "--masking", "whole-word")
+    outcome = pretrain(preset, folder / "run", *args, "--learning-rate", 1e-2)
+    assert outcome.code == 0, outcome.stderr
+    return folder, args, outcome
+
+
+def test_rows_are_made_of_texts_while_it_trains(from_texts):
+    folder, _, outcome = from_texts
+    assert "reading texts: 30 documents, 180 sentences, 900 tokens, 0.00% of them [UNK]" in outcome.stderr
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], "loss" in line, "val_loss" in line) for line in lines] == [
+        (2, True, False),
+        (3, True, False),
+        (3, False, True),
+        (4, True, False),
+        (4, False, True),
+        (6, True, False),
+        (6, False, True),
+    ]
+    assert lines[-1]["val_sop_accuracy"] <= 1 and "val_perplexity" in outcome.stdout
+
+
+def test_the_held_out_figures_are_those_of_the_saved_model_on_the_same_rows(from_texts):
+    from bert_keras import PretrainingModel
+    from bert_keras.data.masking import MaskSettings
+    from bert_keras.data.pretraining_corpus import load_corpus
+    from bert_keras.data.pretraining_rows import PretrainingRows
+    from bert_keras.data.row_plan import RowSettings
+
+    folder = from_texts[0]
+    model = PretrainingModel.from_preset(str(folder / "run" / "preset"))
+    tokenizer = model.preprocessor.tokenizer
+    corpus = load_corpus([folder / "eval.txt"], tokenizer)
+    masks = MaskSettings(max_predictions=4, unit="whole_word")
+    rows = PretrainingRows(corpus, tokenizer, RowSettings(24, "sop"), masks)
+    model.compile()
+    expected = model.evaluate(rows.dataset(batch_size=8, epochs=1).take(1), return_dict=True, verbose=0)
+    last = json.loads((folder / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    for name in ("loss", "mlm_loss", "perplexity", "mlm_accuracy", "sop_accuracy"):
+        np.testing.assert_allclose(last["val_" + name], expected[name], rtol=1e-5, err_msg=name)
+
+
+def test_a_run_goes_on_with_the_same_texts_alone(from_texts, preset):
+    folder, args, _ = from_texts
+    before = (folder / "train.txt").read_text()
+    try:
+        write_texts(folder / "train.txt", seed=2)
+        outcome = pretrain(preset, folder / "run", *args, "--learning-rate", 1e-2, "--resume")
+    finally:
+        (folder / "train.txt").write_text(before)
+    assert outcome.code == 2 and "started with other rows or texts than these" in outcome.stderr
+    outcome = pretrain(preset, folder / "run", *args, "--learning-rate", 1e-2, "--resume")
+    assert outcome.code == 0, outcome.stderr

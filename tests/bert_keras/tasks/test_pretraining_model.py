@@ -101,6 +101,16 @@ def test_evaluation_counts_positions_alike_whatever_batch_they_are_in(make_model
         assert figures["nsp_accuracy"] == pytest.approx(nsp.mean())
 
 
+def test_the_end_of_rows_of_unknown_number_is_no_step_of_its_own(make_model):
+    import tensorflow as tf
+
+    dataset = tf.data.Dataset.from_tensors(draw_rows(8))
+    model = make_model()
+    known = model.evaluate(dataset, verbose=0, return_dict=True)
+    unknown = model.evaluate(dataset.filter(lambda row: True), verbose=0, return_dict=True)
+    assert unknown == pytest.approx(known)
+
+
 def test_the_loss_weighs_the_sentence_objective_by_lambda(make_model):
     import tensorflow as tf
 
