@@ -4,7 +4,7 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-export lint lock setup peers ovmsclient
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export lint lock setup peers ovmsclient
 
 demo: setup
 	$(BIN)/bert-keras demo
@@ -26,6 +26,9 @@ bench-sst2: setup peers
 
 bench-tasks: setup peers
 	$(BIN)/python benchmarks/bench_tasks.py
+
+bench-pretraining: setup
+	$(BIN)/python benchmarks/bench_pretraining.py
 
 bench-export: setup peers
 	$(BIN)/python benchmarks/bench_export.py

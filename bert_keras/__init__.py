@@ -23,6 +23,7 @@ _WHERE = {
     "MaskedTextPreprocessor": "bert_keras.tokenizers",
     "QuestionPreprocessor": "bert_keras.tokenizers",
     "WordPreprocessor": "bert_keras.tokenizers",
+    "HeldOut": "bert_keras.training.held_out",
     "IntentSlotClassifier": "bert_keras.tasks.intent_slot_classifier",
     "MultiTask": "bert_keras.tasks.multi_task",
     "LAMB": "bert_keras.training.lamb",

@@ -101,3 +101,21 @@ def test_the_notebook_on_question_answering_answers_and_says_where_there_is_none
     assert found["answers"] == ["München", None]
     assert found["slices_back"] is True and found["same_answers"] is True
     assert found["served_answers"] == ["München", ""]
+
+
+@pytest.mark.slow
+def test_the_notebook_on_pretraining_stops_goes_on_and_fills_in_what_it_has_read(kernel):
+    found = run(
+        ROOT / "notebooks" / "04_pretrain_your_own.ipynb",
+        kernel,
+        {
+            "went_on_from": "went_on_from",
+            "perplexity": "figures['val_perplexity']",
+            "guesses": "guesses",
+            "accuracy": "accuracy",
+        },
+    )
+    assert found["went_on_from"] == 400
+    assert found["perplexity"] < 2
+    assert found["guesses"] == ["grass", "cluck"]
+    assert found["accuracy"] > 0.8
