@@ -123,33 +123,20 @@ class _Shown:
 
 
 def _model_and_phases(values: dict):
-    from bert_keras.data.row_files import RowFiles
-    from bert_keras.tasks.pretraining_model import PretrainingModel
+    from bert_keras.tasks.pretraining_start import start_on_rows
     from bert_keras.training.pretraining import Phase
 
     phases = _per_phase(values)
-    rows = [RowFiles(directory, seed=values["seed"]) for directory, _, _ in phases]
-    objectives = {one.settings.objective for one in rows}
-    if len(objectives) > 1:
-        raise BadInput(f"The phases have rows of different objectives ({', '.join(sorted(objectives))}); expected one.")
-    (objective,) = objectives
-    longest = max(one.settings.max_length for one in rows)
-    model = PretrainingModel.from_preset(
+    model, rows = start_on_rows(
+        [directory for directory, _, _ in phases],
         values["preset"],
         load_weights=values["vocabulary"] is None,
         vocabulary=values["vocabulary"],
-        max_length=longest,
         dtype=values["precision"],
         strategy=values["strategy"],
         seed=values["seed"],
-        sentence_objective=objective if objective in ("nsp", "sop") else None,
         sentence_loss_weight=values["sentence_loss_weight"],
     )
-    segments = model.backbone.config.num_segments
-    if objective == "tlm" and max(max(one.settings.languages) for one in rows) >= segments:
-        raise BadInput(f"The rows have segment numbers of languages above {segments - 1}, the encoder's highest.")
-    # Once more with the vocabulary at hand: rows of another one are refused.
-    rows = [RowFiles(one.directory, seed=values["seed"], tokenizer=model.preprocessor.tokenizer) for one in rows]
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
     with model.distribute_strategy.scope():
         optimizer = recipe.build([steps for _, steps, _ in phases], list(values["learning_rate"]))

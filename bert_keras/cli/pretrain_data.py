@@ -17,8 +17,6 @@ from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import starting_tensorflow
 from bert_keras.errors import BadInput
 
-# Of text, as it is on disk, for one shard; a gzipped file counts as three times its size.
-_SHARD_BYTES = 32 << 20
 _POSITIONS = 512
 _share = click.FloatRange(0, 1)
 
@@ -91,6 +89,7 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
     from bert_keras.data.corpus import corpus_files
     from bert_keras.data.masking import MaskSettings
     from bert_keras.data.pretraining_corpus import CorpusSettings
+    from bert_keras.data.row_files import shards_for
     from bert_keras.data.row_plan import RowSettings
     from bert_keras.data.segmenters import load_segmenter
 
@@ -127,7 +126,7 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
         corpus=settings,
         rows=rows,
         masks=masks,
-        shards=shards or max(1, sum(map(_text_bytes, files)) // _SHARD_BYTES),
+        shards=shards or shards_for(files),
         duplicates=duplicates,
         seed=seed,
         positions=positions,
@@ -156,10 +155,6 @@ def _check_length(job) -> None:
             f"--max-length is {job.rows.max_length}, and the encoder has {job.positions} positions; expected rows of "
             "at most as many tokens: lower it, or give --positions for an encoder with more"
         )
-
-
-def _text_bytes(path: str) -> int:
-    return os.path.getsize(path) * (3 if path.endswith(".gz") else 1)
 
 
 @contextlib.contextmanager
