@@ -35,6 +35,8 @@ class ChainedModelConfig(Section):
 
     max_length: Annotated[int, Field(ge=5, le=512)] | None = None
     """Tokens that the model reads at a time, special tokens included; default: the task's."""
+    allow_former: bool = False
+    """Whether to go on from the preset that was pushed last where the one that was just trained is not good enough."""
 
 
 class ChainConfig(RunConfig):

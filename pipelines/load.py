@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bert_keras.errors import BadInput, where
+from bert_keras.errors import BadInput, nearest, where
 from bert_keras.yaml_config import Section, read_yaml, validate
 from pipelines.chain_config import ChainConfig
 from pipelines.config import PipelineConfig, RunConfig, resolve_paths
@@ -32,20 +32,31 @@ def load_config(path: str | os.PathLike) -> PipelineConfig | PretrainingPipeline
 
 def parse_config(values: Any, source: str, folder: Path) -> RunConfig:
     """Validates the values of a config. Raises `BadInput`."""
-    config = resolve_paths(validate(values, _kind(values), source), folder)
+    config = resolve_paths(validate(values, _kind(values, source), source), folder)
     if isinstance(config, PipelineConfig):
         return config.model_copy(update={"model": _with_preset(config.model, folder)})
     return config.model_copy(update={"pretraining": _with_names(config.pretraining, folder)})
 
 
-def _kind(values: Any) -> type[RunConfig]:
-    keys = set(values) if isinstance(values, dict) else set()
-    if keys - set(ChainConfig.model_fields) and all(isinstance(key, str) for key in keys):
-        # It has all keys that there are, for the message about the unknown one.
-        return ChainConfig
+def _kind(values: Any, source: str) -> type[RunConfig]:
+    keys = [key for key in values if isinstance(key, str)] if isinstance(values, dict) else []
+    known = list(ChainConfig.model_fields)
+    for key in keys:
+        if key not in known:
+            raise BadInput(
+                f"{source}: there is no key {key!r}{nearest(key, known)}; expected the keys to be among "
+                f"{', '.join(known)}"
+            )
     if "pretraining" not in keys:
         return PipelineConfig
-    return ChainConfig if keys - set(PretrainingPipelineConfig.model_fields) else PretrainingPipelineConfig
+    if set(keys) <= set(PretrainingPipelineConfig.model_fields):
+        return PretrainingPipelineConfig
+    if isinstance(values.get("model"), dict) and "preset" in values["model"]:
+        raise BadInput(
+            f"{where(source, field='model.preset')}: the task starts from the preset that `pretraining` pushes; leave "
+            "this one out (`pretraining.model.preset` is where pretraining starts)"
+        )
+    return ChainConfig
 
 
 def _with_names(pretraining: PretrainingConfig, folder: Path) -> PretrainingConfig:

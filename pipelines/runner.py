@@ -15,6 +15,7 @@ from pipelines.pretraining.prepare import Prepared as PreparedPretraining
 from pipelines.pretraining.prepare import prepare as prepare_pretraining
 from pipelines.pretraining.result import ChainResult, PretrainingResult, chain_report
 from pipelines.pretraining.result import report as pretraining_report
+from pipelines.pretraining.versions import newest_version
 from pipelines.result import RunResult, report
 
 Say = Callable[[str], None]
@@ -75,12 +76,19 @@ def _run_chain(config: ChainConfig, source: str, say: Say) -> ChainResult:
     # What the user may have got wrong about the task is told before hours of pretraining; the preset that is not there
     # yet has the vocabulary and the size of the one that it is made of.
     prepare(config.second(model.preset, model.random_start, model.vocabulary), source)
-    pretraining = _blessed_preset(run_pretraining(first, prepared, say), "the chain stops here: ")
-    second = config.second(pretraining.pushed_path)
-    fine_tuning = _blessed_model(run(second, prepare(second, source), say))
-    for line in chain_report(pretraining, fine_tuning):
+    pretraining = run_pretraining(first, prepared, say)
+    former = newest_version(first.push_directory) if config.model.allow_former else None
+    if not pretraining.blessed and former:
+        say(f"going on from the preset that was pushed before: {former}")
+    else:
+        _blessed_preset(pretraining, "the chain stops after pretraining: ")
+    preset = pretraining.pushed_path or former
+    second = config.second(preset)
+    of_task = prepare(second, source)
+    result = ChainResult(pretraining, preset, _blessed_model(run(second, of_task, say)))
+    for line in chain_report(result, of_task.eval_spec.main_metric):
         say(line)
-    return ChainResult(pretraining, fine_tuning)
+    return result
 
 
 def _reported(result, lines_of: Callable, say: Say):

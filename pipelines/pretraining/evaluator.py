@@ -10,6 +10,7 @@ import logging
 import math
 import os
 
+import tensorflow as tf
 from tfx.components.evaluator import constants
 from tfx.types import artifact_utils
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, ModelEvaluation
@@ -75,7 +76,9 @@ def held_out_figures(preset: str, folder: str, batch_size: int) -> dict[str, flo
     if model.sentence_objective != objective:
         model = PretrainingModel.from_preset(preset, sentence_objective=None)
     model.compile()
-    values = model.evaluate(rows.dataset(batch_size, epochs=1), verbose=0, return_dict=True)
+    # Fewer batches than these would be an error.
+    batches = tf.data.experimental.assert_cardinality(math.ceil(rows.num_rows() / batch_size))
+    values = model.evaluate(rows.dataset(batch_size, epochs=1).apply(batches), verbose=0, return_dict=True)
     # The mean of the batches' losses, `loss`, depends on how rows fall into batches, and is left out.
     figures = {name: float(values[name]) for name in metrics_of(model.sentence_objective)}
     return {**figures, "example_count": float(rows.num_rows())}

@@ -5,6 +5,7 @@ length of the last phase, with a seed of their own: whatever else a later run ch
 """
 
 import json
+import logging
 import os
 from typing import Any
 
@@ -26,6 +27,8 @@ from bert_keras.data.row_plan import RowSettings
 from pipelines.example_gen import SPLITS
 from pipelines.pretraining.example_gen import load_tokenizer
 from pipelines.pretraining_data import RowJob, finish, run_jobs, write_shards
+
+log = logging.getLogger(__name__)
 
 _HELD_OUT_SEED = 0
 
@@ -57,7 +60,8 @@ def Masking(  # noqa: N802 - a component is called like a class
     run_jobs(beam_pipeline, [job for of_split in jobs.values() for job in of_split])
     for split, of_split in jobs.items():
         for job in of_split:
-            finish([artifact_utils.get_split_uri([examples], split)], job)
+            manifest = finish([artifact_utils.get_split_uri([examples], split)], job)
+            log.info("%s: %s", split, _in_words(manifest))
 
 
 def phase_folders(folder: str) -> list[str]:
@@ -77,6 +81,15 @@ def document_of_example(serialized: bytes) -> tuple[str, tuple[tuple[str, int], 
 def _dealt(named: tuple[str, Any], shards: int) -> tuple[int, Any]:
     document, placed = named
     return int(document[-12:], 16) % shards, placed
+
+
+def _in_words(manifest: dict[str, Any]) -> str:
+    counts, length = manifest["counts"], manifest["settings"]["rows"]["max_length"]
+    words = f"{counts['rows']:,} rows of {length} tokens, {counts['fill_rate']:.0%} filled, "
+    words += f"{counts['masked_share']:.1%} of the text masked"
+    if left_out := counts["documents_left_out"]:
+        words += f", {left_out:,} of {counts['documents']:,} documents left out, which have one sentence"
+    return words
 
 
 def _jobs(split: str, folder: str, how: dict[str, Any]) -> list[RowJob]:

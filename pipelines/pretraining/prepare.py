@@ -61,7 +61,6 @@ def prepare(config: PretrainingPipelineConfig, source: str) -> Prepared:
     known = metrics_of(pretraining.rows.objective)
     check_thresholds(pretraining.evaluate.thresholds, where(source, field="pretraining.evaluate.thresholds"), known)
     settings = [at(source, "pretraining.rows", _settings_of, pretraining, phase) for phase in pretraining.phases]
-    files = _files(pretraining, source)
     model = pretraining.model
     start = {
         "preset": model.preset,
@@ -70,6 +69,7 @@ def prepare(config: PretrainingPipelineConfig, source: str) -> Prepared:
         "version": __version__,
     }
     positions = at(source, "pretraining.model", _check_encoder, pretraining)
+    files = _files(pretraining, source)
     train = pretraining.train.model_dump(mode="json")
     recipe = {field.name: train[field.name] for field in dataclasses.fields(PretrainingRecipe)}
     at(source, "pretraining.train", lambda: PretrainingRecipe(**recipe))
@@ -105,7 +105,8 @@ def prepare(config: PretrainingPipelineConfig, source: str) -> Prepared:
 
 def _settings_of(pretraining: PretrainingConfig, phase) -> dict[str, Any]:
     rows, masks = pretraining.row_settings(phase), pretraining.mask_settings(phase)
-    return {"rows": dataclasses.asdict(rows), "masks": dataclasses.asdict(masks)}
+    plain = {**dataclasses.asdict(rows), "languages": list(rows.languages)}
+    return {"rows": plain, "masks": dataclasses.asdict(masks)}
 
 
 def _files(pretraining: PretrainingConfig, source: str) -> dict[str, list[str]]:
@@ -130,9 +131,12 @@ def _files(pretraining: PretrainingConfig, source: str) -> dict[str, list[str]]:
 
 
 def _check_encoder(pretraining: PretrainingConfig) -> int:
-    """How many positions the encoder has. Raises `BadInput` where the rows do not fit it."""
+    """How many positions the encoder has. Raises `BadInput` where rows do not fit it, or it lacks a head to load."""
     from bert_keras.presets import load_backbone
+    from bert_keras.tasks.pretraining_model import PretrainingModel
 
+    if pretraining.model.head == "loaded":
+        PretrainingModel.from_preset(pretraining.model.preset, fresh_head=False)
     encoder = load_backbone(pretraining.model.preset, load_weights=False).config
     longest = max(phase.max_length for phase in pretraining.phases)
     if longest > encoder.max_sequence_length:

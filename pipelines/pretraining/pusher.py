@@ -1,10 +1,6 @@
 """Pusher of presets: a version appears whole, and what is there already is not pushed again."""
 
-import hashlib
 import os
-import shutil
-import time
-from pathlib import Path
 
 from tfx.components.pusher import executor as pusher
 from tfx.components.pusher.component import Pusher
@@ -13,7 +9,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from bert_keras.files import replaced_directory
+from pipelines.pretraining.versions import push
 
 
 class Executor(pusher.Executor):
@@ -39,25 +35,3 @@ class PresetPusher(Pusher):
     """TFX's Pusher with another executor."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-
-def push(preset: str, base: str) -> str:
-    """Copies a preset's directory to a version below `base`, a number that rises with the time, and gives its path.
-
-    Where the newest version holds the same files, that is the one.
-    """
-    versions = sorted(int(name) for name in os.listdir(base) if name.isdigit()) if os.path.isdir(base) else []
-    if versions and _digest(os.path.join(base, str(versions[-1]))) == _digest(preset):
-        return os.path.join(base, str(versions[-1]))
-    version = os.path.join(base, str(max([int(time.time()), *(number + 1 for number in versions)])))
-    with replaced_directory(version) as new:
-        shutil.copytree(preset, new, dirs_exist_ok=True)
-    return version
-
-
-def _digest(folder: str) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder)}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from pipelines.pretraining.prepare import MAIN_METRIC
 from pipelines.result import RunResult, anomaly_lines, metrics_line, verdict_lines
 
 
@@ -45,15 +46,25 @@ def report(result: PretrainingResult) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class ChainResult:
-    """What a chain came to: both models were blessed and pushed."""
+    """What a chain came to.
+
+    Attributes:
+        pretraining: the result of the first half.
+        preset: directory of the preset that was fine-tuned: what `pretraining` has pushed, or where the config allows
+            that, what was pushed before.
+        fine_tuning: the result of the second half.
+    """
 
     pretraining: PretrainingResult
+    preset: str
     fine_tuning: RunResult
 
 
-def chain_report(pretraining: PretrainingResult, fine_tuning: RunResult) -> list[str]:
-    """The lines that close a chain: where its two models are, and how good they are."""
+def chain_report(result: ChainResult, task_metric: str) -> list[str]:
+    """The lines that close a chain: what came of each half, and how good it is by its main metric."""
+    metrics = result.pretraining.metrics if result.pretraining.blessed else {}
+    loss = f", {MAIN_METRIC} {metrics[MAIN_METRIC]:.4f}" if metrics else ""
     return [
-        f"pretrained: {pretraining.pushed_path}, {metrics_line(pretraining.metrics, pretraining.baseline_metrics)}",
-        f"fine-tuned: {fine_tuning.pushed_path}, {metrics_line(fine_tuning.metrics, fine_tuning.baseline_metrics)}",
+        f"pretrained: {result.preset}{loss}",
+        f"fine-tuned: {result.fine_tuning.pushed_path}, {task_metric} {result.fine_tuning.metrics[task_metric]:.4f}",
     ]
