@@ -185,8 +185,10 @@ class PipelineConfig(RunConfig):
 
 def resolve_paths(section: Section, folder: Path) -> Section:
     """The section with every relative path put below `folder`, which is absolute."""
-    keys = type(section).model_fields
-    return section.model_copy(update={key: _resolved(getattr(section, key), folder) for key in keys})
+    resolved = {key: _resolved(getattr(section, key), folder) for key in type(section).model_fields}
+    # What is copied over counts as given by the user, which validators ask.
+    changed = {key: value for key, value in resolved.items() if value is not getattr(section, key)}
+    return section.model_copy(update=changed)
 
 
 def _resolved(value, folder: Path):

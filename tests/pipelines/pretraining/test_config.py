@@ -80,6 +80,13 @@ def test_the_halves_of_a_chain_have_names_and_folders_of_their_own(load, folder)
     assert second.push_directory == folder / "runs/serving/news"
 
 
+def test_the_second_half_of_a_chain_takes_files_for_each_split(load, folder):
+    (folder / "dev.csv").write_text("text,label\n")
+    chain = load("files: news.txt", "train: news.txt, eval: dev.txt", "data: {train: reviews.csv, eval: dev.csv}\n")
+    assert chain.second("pushed").data.files == {"train": folder / "reviews.csv", "eval": folder / "dev.csv"}
+    assert chain.first.pretraining.corpus.patterns == {"train": [folder / "news.txt"], "eval": [folder / "dev.txt"]}
+
+
 def test_phases_have_rates_of_their_own_or_share_one(load):
     rates = "    - {steps: 1000, learning_rate: 1e-3}\n    - {steps: 10, learning_rate: 2e-3}\n"
     assert load("    - {steps: 1000}\n", rates).pretraining.learning_rates == [1e-3, 2e-3]
