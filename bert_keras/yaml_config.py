@@ -138,6 +138,7 @@ _EXPECTED = {
     "bool_parsing": "true or false",
     "invalid_key": "keys that are text",
     "list_type": "a list",
+    "too_short": "a list with something in it",
 }
 
 

@@ -42,7 +42,7 @@ def long_texts(task, records, allowed: float) -> str | None:
     )
 
 
-def stopped(found: list[str]) -> BadInput:
-    """What to raise where anomalies were found and the config says that they stop the run."""
+def stopped(found: list[str], key: str = "data.anomalies") -> BadInput:
+    """What to raise where anomalies were found and the config says, under this key, that they stop the run."""
     more = f" (and {len(found) - 1} more anomalies)" if len(found) > 1 else ""
-    return BadInput(f"{found[0]}{more}; mend the data, or go on all the same with `data.anomalies: tell`")
+    return BadInput(f"{found[0]}{more}; mend the data, or go on all the same with `{key}: tell`")

@@ -20,6 +20,28 @@ from bert_keras.yaml_config import Section
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class RunConfig(Section):
+    """What every pipeline has: its name, and where it writes."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
+    """The pipeline's name, in its metadata and by default as the served model's; letters, digits, `.`, `_`, `-`."""
+    root: Path = Path("runs")
+    """The folder of everything that the pipeline writes: ROOT/NAME and the metadata ROOT/metadata.sqlite."""
+    cache: bool = True
+    """Whether a component whose inputs are as in an earlier run is skipped and its former output taken."""
+
+    @property
+    def artifacts(self) -> Path:
+        """Where the components' outputs go."""
+        return self.root / self.name
+
+    @property
+    def metadata(self) -> Path:
+        """The SQLite file of ML Metadata."""
+        return self.root / "metadata.sqlite"
 
 
 class DataConfig(Section):
@@ -104,7 +126,7 @@ class TrainConfig(Section):
     """The numbers that layers compute with; weights stay float32."""
     strategy: Literal["auto", "none", "mirrored"] = "auto"
     """`mirrored` copies the model to every GPU of this machine; `auto` does that where there are GPUs."""
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Seed = 0
     """The same seed on the same machine gives the same weights."""
 
 
@@ -145,31 +167,15 @@ class PushConfig(Section):
     """Versions are written below it as DIRECTORY/VERSION; default: ROOT/serving/NAME."""
 
 
-class PipelineConfig(Section):
+class PipelineConfig(RunConfig):
     """One pipeline: its data, its model, and its bar."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=60)]
-    """The pipeline's name, in its metadata and by default as the served model's; letters, digits, `.`, `_`, `-`."""
-    root: Path = Path("runs")
-    """The folder of everything that the pipeline writes: ROOT/NAME and the metadata ROOT/metadata.sqlite."""
-    cache: bool = True
-    """Whether a component whose inputs are as in an earlier run is skipped and its former output taken."""
     data: DataConfig
     task: TaskConfig = TaskConfig()
     model: ModelConfig
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     push: PushConfig = PushConfig()
-
-    @property
-    def artifacts(self) -> Path:
-        """Where the components' outputs go."""
-        return self.root / self.name
-
-    @property
-    def metadata(self) -> Path:
-        """The SQLite file of ML Metadata."""
-        return self.root / "metadata.sqlite"
 
     @property
     def push_directory(self) -> Path:
@@ -179,11 +185,15 @@ class PipelineConfig(Section):
 
 def resolve_paths(section: Section, folder: Path) -> Section:
     """The section with every relative path put below `folder`, which is absolute."""
-    changed = {}
-    for key in type(section).model_fields:
-        value = getattr(section, key)
-        if isinstance(value, Section):
-            changed[key] = resolve_paths(value, folder)
-        elif isinstance(value, Path):
-            changed[key] = Path(os.path.normpath(folder / value.expanduser()))
+    resolved = {key: _resolved(getattr(section, key), folder) for key in type(section).model_fields}
+    # What is copied over counts as given by the user, which validators ask.
+    changed = {key: value for key, value in resolved.items() if value is not getattr(section, key)}
     return section.model_copy(update=changed)
+
+
+def _resolved(value, folder: Path):
+    if isinstance(value, Section):
+        return resolve_paths(value, folder)
+    if isinstance(value, list):
+        return [_resolved(item, folder) for item in value]
+    return Path(os.path.normpath(folder / value.expanduser())) if isinstance(value, Path) else value

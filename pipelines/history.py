@@ -10,6 +10,8 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.orchestration import metadata
 
+from pipelines.verdict import changed_too_little, out_of_bounds
+
 CACHED, RAN = "cached", "ran"
 _STATES = {metadata_store_pb2.Execution.COMPLETE: RAN, metadata_store_pb2.Execution.CACHED: CACHED}
 
@@ -127,19 +129,10 @@ def _in_words(failure) -> str:
     if not failure.HasField("metric_value"):
         return f"{name} could not be computed ({' '.join(failure.message.split()).rstrip('.')})"
     if threshold.HasField("change_threshold"):
-        allowed = threshold.change_threshold.absolute.value
-        return (
-            f"{name} changed by {value:+.4f} against the last blessed model; the config asks for "
-            f"{_bound(threshold.change_threshold)} {allowed:+.4f}"
-        )
+        change = threshold.change_threshold
+        lower_is_better = change.direction == config_pb2.MetricDirection.LOWER_IS_BETTER
+        return changed_too_little(name, value, change.absolute.value, lower_is_better)
     bounds = threshold.value_threshold
-    asked = []
-    if bounds.HasField("lower_bound"):
-        asked.append(f"at least {bounds.lower_bound.value:g}")
-    if bounds.HasField("upper_bound"):
-        asked.append(f"at most {bounds.upper_bound.value:g}")
-    return f"{name} is {value:.4f}; the config asks for {' and '.join(asked)}"
-
-
-def _bound(change) -> str:
-    return "at most" if change.direction == config_pb2.MetricDirection.LOWER_IS_BETTER else "at least"
+    lower = bounds.lower_bound.value if bounds.HasField("lower_bound") else None
+    upper = bounds.upper_bound.value if bounds.HasField("upper_bound") else None
+    return out_of_bounds(name, value, lower, upper)

@@ -1,10 +1,6 @@
 """What can be said about a run before TFX is loaded: everything that the user may have got wrong."""
 
 import dataclasses
-import hashlib
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from bert_keras import __version__
@@ -12,6 +8,7 @@ from bert_keras.errors import BadInput, nearest, where
 from bert_keras.tasks import get_task
 from bert_keras.tasks.description import INPUT, check_options
 from pipelines.anomalies import anomalies_of, long_texts, stopped
+from pipelines.checks import at, check_thresholds, check_writable, fingerprint_of
 from pipelines.config import PipelineConfig
 from pipelines.load import missing
 from pipelines.records import extra_columns, reading, reads_tables
@@ -54,7 +51,7 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     Raises:
         BadInput: something does not fit; the message names the file, and the row and field or the key of the config.
     """
-    task = _at(source, "task.name", get_task, config.task.name)
+    task = at(source, "task.name", get_task, config.task.name)
     if not task.in_pipeline():
         raise BadInput(
             f"{where(source, field='task.name')}: the pipeline does not carry {config.task.name} yet; use `bert-keras "
@@ -62,8 +59,8 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
         )
     check_options(task.options, config.task.options, lambda name: where(source, field=f"task.options.{name}"))
     for key in ("root", "push.directory"):
-        _check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
-    fingerprint = _at(source, "model", _fingerprint, config)
+        check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
+    fingerprint = at(source, "model", fingerprint_of, config.model)
     _check_folders(task, config, source)
     how = reading(config.data)
     records = {key: task.read_file(str(path), **how) for key, path in config.data.files.items()}
@@ -72,14 +69,14 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
         raise BadInput(f"{config.data.path}: there is one row; expected several, to train on and to evaluate on")
     targets = task.describe_targets(task.training_records(main), **config.task.options)
     layout, spec = task.example_layout(**targets), task.eval_spec(**targets)
-    _check_thresholds(config, source, spec.metrics)
+    check_thresholds(config.evaluate.thresholds, where(source, field="evaluate.thresholds"), spec.metrics)
     slices = list(spec.slices) if config.evaluate.slices is None else config.evaluate.slices
     _check_slices(config, source, task, slices, layout)
     columns = [name for name in slices if name not in layout]
     for some in records.values():
         _check_like_training(some, main)
         task.example_features(some, **targets)
-        _at(source, "evaluate.slices", extra_columns, some.source, columns, how)
+        at(source, "evaluate.slices", extra_columns, some.source, columns, how)
     recipe = {
         "task": config.task.name,
         "targets": targets,
@@ -92,7 +89,7 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     }
     found = [sentence for some in records.values() for sentence in anomalies_of(task, some, targets)]
     if task.has_windows:
-        made = _at(source, "model", make_task, recipe, False)
+        made = at(source, "model", make_task, recipe, False)
         sentences = (long_texts(made, some, config.data.long_share) for some in records.values())
         found += filter(None, sentences)
     if found and config.data.anomalies == "stop":
@@ -101,13 +98,6 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     of_files = {key: some.of_file for key, some in records.items()}
     rows = {key: len(some) for key, some in records.items()}
     return Prepared(recipe, plain, spec, slices, columns, of_files, rows, found)
-
-
-def _check_thresholds(config: PipelineConfig, source: str, known):
-    place = where(source, field="evaluate.thresholds")
-    for name in config.evaluate.thresholds:
-        if name not in known:
-            raise BadInput(f"{place}: there is no metric {name!r}{nearest(name, known)}; expected {', '.join(known)}")
 
 
 def _check_folders(task, config: PipelineConfig, source: str):
@@ -135,46 +125,3 @@ def _check_slices(config: PipelineConfig, source: str, task, slices: list[str], 
                 f"{where(source, field='evaluate.slices')}: the examples of {config.task.name} have no {name!r}"
                 f"{nearest(name, known)}; expected some of {', '.join(known)}"
             )
-
-
-def _check_writable(folder: Path, place: str):
-    nearest_there = folder
-    while not nearest_there.exists() and nearest_there != nearest_there.parent:
-        nearest_there = nearest_there.parent
-    try:
-        if not nearest_there.is_dir():
-            raise NotADirectoryError(20, "a file is in the way", str(nearest_there))
-        with tempfile.TemporaryFile(dir=nearest_there):
-            pass
-    except OSError as error:
-        raise BadInput(
-            f"{place}: {folder} cannot be written ({error.strerror}); expected a folder where files can be made"
-        ) from error
-
-
-def _fingerprint(config: PipelineConfig) -> str:
-    """A hash of the preset's and the vocabulary's files: a preset trained anew under its old name is another one."""
-    from bert_keras import presets
-
-    model = config.model
-    found = presets.find(model.preset)
-    files = []
-    if os.path.isdir(found.path):
-        files = sorted(path for path in Path(found.path).rglob("*") if path.is_file())
-    if model.vocabulary:
-        files.append(model.vocabulary)
-    presets.load_tokenizer(model.preset, None if model.vocabulary is None else str(model.vocabulary))
-    if found.kind == presets.RANDOM_START and not model.random_start:
-        raise BadInput(f"{model.preset} is a size without weights; write `random_start: true`, or name a preset")
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _at(source: str, key: str, function, *args):
-    """Calls a function; what it says about bad input gets the config's file and key in front."""
-    try:
-        return function(*args)
-    except BadInput as error:
-        raise BadInput(f"{where(source, field=key)}: {error}") from error

@@ -61,6 +61,7 @@ class RowJob:
         duplicates: how often the corpus is gone through, with pairs and masks of its own each time.
         seed: int.
         positions: int or None, see `PretrainingRows`.
+        name: what these rows are, in front of what is wrong with them, where there are several jobs.
     """
 
     out: str
@@ -74,6 +75,7 @@ class RowJob:
     duplicates: int = 1
     seed: int = 0
     positions: int | None = None
+    name: str = ""
 
 
 def write_rows(files: list[str], job: RowJob, options: Iterable[str] = ()) -> dict[str, Any]:
@@ -94,24 +96,51 @@ def write_rows(files: list[str], job: RowJob, options: Iterable[str] = ()) -> di
     """
     with without_arguments():
         pipeline = beam.Pipeline(options=_options(options))
-        _ = (
+        documents = (
             pipeline
             | "Files" >> beam.Create(list(enumerate(files)))
             | "OneEach" >> beam.Reshuffle()
             | "Documents" >> beam.FlatMap(documents_of_file, job=job)
-            | "Shards" >> beam.GroupByKey()
-            | "Rows" >> beam.ParDo(WriteShard(job))
         )
-        try:
-            state = pipeline.run().wait_until_finish()
-        except Exception:
-            # What a worker has said about the corpus says more than that it failed.
+        write_shards(documents, job)
+        run_jobs(pipeline, [job])
+    return finish(files, job)
+
+
+def write_shards(documents, job: RowJob, label: str = "") -> None:
+    """Adds a job to a Beam pipeline.
+
+    Args:
+        documents: PCollection of (shard, (place, sentences)); in a shard documents are in the order of their places.
+        job: the settings.
+        label: sets the steps of one job apart from those of another in the same pipeline.
+    """
+    _ = documents | f"Shards{label}" >> beam.GroupByKey() | f"Rows{label}" >> beam.ParDo(WriteShard(job))
+
+
+def run_jobs(pipeline, jobs: list[RowJob]) -> None:
+    """Runs a Beam pipeline with the steps of these jobs.
+
+    Raises:
+        BadInput: a file cannot be read, or a corpus does not fit the settings.
+        WorkFailed: the runner did not finish.
+    """
+    try:
+        state = pipeline.run().wait_until_finish()
+    except Exception:
+        # What a worker has said about the corpus says more than that it failed.
+        for job in jobs:
             _check_reports(_reports(job.out))
-            raise
-    reports = _reports(job.out)
-    _check_reports(reports)
+        raise
+    for job in jobs:
+        _check_reports(_reports(job.out))
     if state not in ("DONE", None):
         raise WorkFailed(f"the Beam job ended as {state}; expected DONE: see the runner's log")
+
+
+def finish(files: list[str], job: RowJob) -> dict[str, Any]:
+    """Writes the manifest of a job that ran; returns it. Raises `BadInput` where there was no document."""
+    reports = _reports(job.out)
     shards = sorted((said["shard"] for said in reports if "shard" in said), key=lambda shard: shard["file"])
     if not shards:
         raise BadInput(f"{', '.join(files[:3])}: the corpus is empty; expected at least one line of text")
@@ -153,8 +182,10 @@ class WriteShard(beam.DoFn):
         try:
             _say(self._job.out, self._written(shard, documents))
         except BadInput as error:
-            said = f"{error} (in shard {shard + 1} of {self._job.shards})" if self._job.shards > 1 else str(error)
-            _say(self._job.out, {"error": said, "order": [1, shard]})
+            job = self._job
+            said = f"{job.name}: {error}" if job.name else str(error)
+            said += f" (in shard {shard + 1} of {job.shards})" if job.shards > 1 else ""
+            _say(job.out, {"error": said, "order": [1, shard]})
         return []
 
     def _written(self, shard: int, documents) -> dict[str, Any]:

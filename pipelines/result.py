@@ -39,18 +39,30 @@ class RunResult:
 
 def report(result: RunResult) -> list[str]:
     """The lines that close a run."""
-    lines = [f"data: {anomaly}" for anomaly in result.anomalies] or ["data: no anomalies"]
-    against = " (the last blessed model in brackets)" if result.baseline_metrics else ""
-    lines.append(f"metrics{against}: {_metrics(result.metrics, result.baseline_metrics)}")
+    lines = anomaly_lines(result.anomalies)
+    lines.append(metrics_line(result.metrics, result.baseline_metrics))
     for name, values in sorted(result.slice_metrics.items()):
         shown = {metric: value for metric, value in values.items() if metric not in result.details}
         lines.append(f"  {name}: {_metrics(shown, {})}")
-    if result.blessed:
-        lines.append(f"blessed; pushed to {result.pushed_path}")
-    else:
-        lines += [f"not blessed: {reason}" for reason in result.why_not]
-        lines.append("nothing was pushed")
-    return lines
+    return lines + verdict_lines(result.pushed_path, result.why_not)
+
+
+def anomaly_lines(anomalies: list[str]) -> list[str]:
+    """What is odd about the data."""
+    return [f"data: {anomaly}" for anomaly in anomalies] or ["data: no anomalies"]
+
+
+def metrics_line(metrics: dict[str, float], baseline: dict[str, float]) -> str:
+    """The figures of a model, beside those of the last blessed one where there is one."""
+    against = " (the last blessed model in brackets)" if baseline else ""
+    return f"metrics{against}: {_metrics(metrics, baseline)}"
+
+
+def verdict_lines(pushed_path: str | None, why_not: list[str]) -> list[str]:
+    """Where a blessed model went, or why nothing was pushed."""
+    if not why_not:
+        return [f"blessed; pushed to {pushed_path}"]
+    return [*(f"not blessed: {reason}" for reason in why_not), "nothing was pushed"]
 
 
 def _metrics(values: dict[str, float], baseline: dict[str, float]) -> str:

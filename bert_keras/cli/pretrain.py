@@ -145,33 +145,27 @@ class _Shown:
 
 
 def _model_and_phases(phases: list[RowPhase], values: dict):
-    from bert_keras.tasks.pretraining_model import PretrainingModel
+    from bert_keras.tasks.pretraining_start import model_for_rows
     from bert_keras.training.held_out import HeldOut
     from bert_keras.training.pretraining import Phase
 
     source = (StoredRows if values["data"] else MadeRows)(phases, values)
-    model = PretrainingModel.from_preset(
+    model = model_for_rows(
+        source.settings,
         values["preset"],
         load_weights=values["vocabulary"] is None,
         vocabulary=values["vocabulary"],
-        max_length=source.max_length,
         dtype=values["precision"],
         strategy=values["strategy"],
         seed=values["seed"],
-        sentence_objective=source.objective if source.objective in ("nsp", "sop") else None,
         sentence_loss_weight=values["sentence_loss_weight"],
     )
-    config = model.backbone.config
-    if source.objective == "tlm" and max(source.languages) >= config.num_segments:
-        raise BadInput(
-            f"The rows have segment numbers of languages above {config.num_segments - 1}, the encoder's highest."
-        )
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
     with model.distribute_strategy.scope():
         optimizer = recipe.build([phase.steps for phase in phases], list(values["learning_rate"]))
     model.compile(optimizer, accumulate=values["accumulate"], recompute=values["recompute"], jit_compile=values["jit"])
     built = []
-    loaded = source.load(model.preprocessor.tokenizer, config.max_sequence_length)
+    loaded = source.load(model.preprocessor.tokenizer, model.backbone.config.max_sequence_length)
     for phase, (rows, held_out) in zip(phases, loaded):
         measured = None if held_out is None else HeldOut(held_out, values["eval_rows"], phase.batch_size)
         built.append(Phase(rows, phase.steps, phase.batch_size, measured))

@@ -17,8 +17,6 @@ from bert_keras.cli.quiet import starting_tensorflow
 from bert_keras.cli.row_options import corpus_settings, row_options, row_settings
 from bert_keras.errors import BadInput
 
-# Of text, as it is on disk, for one shard; a gzipped file counts as three times its size.
-_SHARD_BYTES = 32 << 20
 _POSITIONS = 512
 
 
@@ -56,6 +54,7 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
             "are made while a model trains (bert-keras pretrain --corpus)"
         )
     from bert_keras.data.corpus import corpus_files
+    from bert_keras.data.row_files import shards_for
 
     settings = corpus_settings(values)
     rows, masks = row_settings(values, values["max_length"])
@@ -71,7 +70,7 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
         corpus=settings,
         rows=rows,
         masks=masks,
-        shards=shards or max(1, sum(map(_text_bytes, files)) // _SHARD_BYTES),
+        shards=shards or shards_for(files),
         duplicates=duplicates,
         seed=seed,
         positions=positions,
@@ -100,10 +99,6 @@ def _check_length(job) -> None:
             f"--max-length is {job.rows.max_length}, and the encoder has {job.positions} positions; expected rows of "
             "at most as many tokens: lower it, or give --positions for an encoder with more"
         )
-
-
-def _text_bytes(path: str) -> int:
-    return os.path.getsize(path) * (3 if path.endswith(".gz") else 1)
 
 
 @contextlib.contextmanager

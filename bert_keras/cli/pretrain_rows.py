@@ -62,43 +62,43 @@ def row_phases(context: click.Context) -> list[RowPhase]:
 
 
 class StoredRows:
-    """The rows of `--data`."""
+    """The rows of `--data`.
+
+    Attributes:
+        settings: list of `RowSettings`, of each phase.
+    """
 
     def __init__(self, phases: list[RowPhase], values: Mapping[str, Any]):
         from bert_keras.data.row_files import RowFiles
 
         self._phases, self._seed = phases, values["seed"]
-        settings = [RowFiles(phase.data).settings for phase in phases]
-        self.objective = _one_objective(settings)
-        self.max_length = max(one.max_length for one in settings)
-        self.languages = [number for one in settings for number in one.languages]
+        self.settings = [RowFiles(phase.data).settings for phase in phases]
 
     def load(self, tokenizer, positions: int):
         """The rows of each phase, and its held-out ones or None. Raises `BadInput` where the tokenizer is another."""
         from bert_keras.data.row_files import RowFiles
+        from bert_keras.tasks.pretraining_start import one_objective
 
         for phase in self._phases:
             rows = RowFiles(phase.data, self._seed, tokenizer)
             held_out = None if phase.held_out is None else RowFiles(phase.held_out, self._seed, tokenizer)
             if held_out is not None:
-                _one_objective([rows.settings, held_out.settings])
+                one_objective([rows.settings, held_out.settings])
             yield rows, held_out
 
 
 class MadeRows:
-    """Rows of `--corpus`, with masks and pairs drawn anew every epoch."""
+    """Rows of `--corpus`, with masks and pairs drawn anew every epoch; otherwise as `StoredRows`."""
 
     def __init__(self, phases: list[RowPhase], values: Mapping[str, Any]):
         from bert_keras.data.corpus import corpus_files
 
-        self._settings, self._seed = corpus_settings(values), values["seed"]
-        tables = self._settings.parallel
+        self._reading, self._seed = corpus_settings(values), values["seed"]
+        tables = self._reading.parallel
         self._corpus = corpus_files(values["corpus"], tables=tables)
         self._held_out = corpus_files(values["eval"], tables=tables) if values["eval"] else None
         self._rows = [row_settings(values, phase.max_length) for phase in phases]
-        self.objective = values["objective"]
-        self.max_length = max(phase.max_length for phase in phases)
-        self.languages = values["languages"]
+        self.settings = [rows for rows, _ in self._rows]
 
     def load(self, tokenizer, positions: int):
         """The rows of each phase, and its held-out ones or None. Raises `BadInput` where the texts cannot be used."""
@@ -113,7 +113,7 @@ class MadeRows:
         from bert_keras.data.pretraining_corpus import load_corpus
 
         with Progress(title, None, "documents") as progress:
-            corpus = load_corpus(files, tokenizer, self._settings, progress.update)
+            corpus = load_corpus(files, tokenizer, self._reading, progress.update)
             progress.say(
                 f"{title}: {corpus.num_documents} documents, {corpus.num_sentences} sentences, {corpus.num_tokens} "
                 f"tokens, {corpus.unknown / corpus.num_tokens:.2%} of them [UNK]"
@@ -126,13 +126,6 @@ def _rows_of(corpus, tokenizer, settings, seed, positions):
 
     rows, masks = settings
     return PretrainingRows(corpus, tokenizer, rows, masks, seed, positions)
-
-
-def _one_objective(settings) -> str:
-    found = sorted({one.objective for one in settings})
-    if len(found) > 1:
-        raise BadInput(f"The phases have rows of different objectives ({', '.join(found)}); expected one.")
-    return found[0]
 
 
 def _of_each(option: str, given: tuple, number: int) -> tuple:

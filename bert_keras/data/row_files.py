@@ -17,11 +17,18 @@ MANIFEST = "manifest.json"
 FORMAT = "bert-keras pretraining rows 1"
 # Rows that are mixed with each other, beyond the random order that they have in their shard.
 _MIXED = 4096
+# Of text, as it is on disk, for one shard; a gzipped file counts as three times its size.
+_SHARD_BYTES = 32 << 20
 
 
 def shard_name(index: int, count: int) -> str:
     """The file name of a shard."""
     return f"rows-{index:05d}-of-{count:05d}.tfrecord"
+
+
+def shards_for(files: list[str]) -> int:
+    """How many shards the rows of these files are dealt out to where nobody says a number."""
+    return max(1, sum(os.path.getsize(path) * (3 if path.endswith(".gz") else 1) for path in files) // _SHARD_BYTES)
 
 
 def vocabulary_sha256(vocabulary: list[str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from pipelines.config import PipelineConfig
 from pipelines.load import load_config
 
-EXPECTED_SECTIONS = "name, root, cache, data, task, model, train, evaluate, push"
+EXPECTED_SECTIONS = "name, root, cache, pretraining, data, task, model, train, evaluate, push"
 
 
 def test_everything_but_name_data_and_preset_has_a_default(config_with):
