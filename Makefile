@@ -27,7 +27,8 @@ bench-sst2: setup peers
 bench-tasks: setup peers
 	$(BIN)/python benchmarks/bench_tasks.py
 
-bench-pretraining: setup
+bench-pretraining: setup peers
+	$(BIN)/python benchmarks/bench_pretraining_speed.py
 	$(BIN)/python benchmarks/bench_pretraining.py
 
 bench-export: setup peers
