@@ -1,6 +1,7 @@
 """`bert-keras pretrain`: rows in, a run directory with a preset out; stopped runs go on."""
 
 import dataclasses
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,11 +13,13 @@ from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import starting_tensorflow
 from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
+from bert_keras.training.cluster import Cluster
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
 
 _COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
-_FREE = ("checkpoint_every", "keep", "keep_every", "log_every")
+_OF_RUN = ("checkpoint_every", "keep", "keep_every", "log_every")
+_FREE = (*_OF_RUN, "wait_for_workers")
 _positive = click.IntRange(1)
 _share = click.FloatRange(0, 1)
 
@@ -59,7 +62,21 @@ _share = click.FloatRange(0, 1)
 @click.option("--accumulate", type=_positive, default=1, show_default=True, help="Parts a batch is worked through in.")
 @click.option("--recompute", is_flag=True, help="Less memory: blocks are computed again for their gradients.")
 @click.option("--jit", is_flag=True, help="Compile the step with XLA.")
-@click.option("--strategy", type=click.Choice(("none", "mirrored")), default="none", show_default=True)
+@click.option(
+    "--strategy",
+    type=click.Choice(("none", "mirrored", "multi_worker")),
+    default="none",
+    show_default=True,
+    help="multi_worker: on every machine that the environment variable TF_CONFIG lists, with the same command there.",
+)
+@click.option(
+    "--wait-for-workers",
+    type=click.FloatRange(0, min_open=True),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait until the other machines have started.",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--checkpoint-every", type=_positive, default=1000, show_default=True, help="Steps.")
 @click.option("--keep", type=_positive, default=3, show_default=True, help="How many checkpoints stay.")
@@ -74,11 +91,22 @@ def pretrain(out, resume, **values):
     (rows of 128 tokens, then of 512) are given by repeating --data and --steps.
     """
     directory = Path(out)
-    _check_directory(directory, resume, values)
+    cluster = _cluster(values)
+    if cluster.is_chief:
+        _check_directory(directory, resume, values)
     with starting_tensorflow():
-        from bert_keras.training.pretraining import PRESET, PretrainingRun
-    say_random_start(values["preset"], values["vocabulary"])
-    model, phases = _model_and_phases(values)
+        from bert_keras.training.multi_worker import naming_lost_workers
+    phases = _phases(values)
+    if values["strategy"] == "multi_worker":
+        _start_workers({"out": out, "resume": resume, **values}, phases)
+    with naming_lost_workers(cluster, lambda: "start it again on every machine."):
+        model = _model(values, phases)
+    _train(model, phases, directory, values, cluster)
+
+
+def _train(model, phases: list, directory: Path, values: dict, cluster: Cluster) -> None:
+    from bert_keras.training.pretraining import PRESET, PretrainingRun
+
     total = sum(phase.steps for phase in phases)
     with Progress("pretraining", total, unit="steps") as progress:
         shown = _Shown(progress, total)
@@ -88,18 +116,26 @@ def pretrain(out, resume, **values):
             directory,
             on_step=shown.step,
             on_figures=shown.figures,
-            **{name: values[name] for name in ("seed", *_FREE)},
+            **{name: values[name] for name in ("seed", *_OF_RUN)},
         )
-        output.make_directory(directory)
-        if not (directory / output.MARK).exists():
-            with output.new_file(directory / output.MARK) as file:
-                output.write_json(file, run_arguments({"command": _COMMAND, **values}))
+        if cluster.is_chief:
+            _mark(directory, values)
         figures = run.run()
     for sentence in run.store.passed_over:
         click.echo(f"{sentence}; the one before was taken", err=True)
+    if not cluster.is_chief:
+        click.echo(f"done; {cluster.name(0)} has written {directory / PRESET}")
+        return
     if figures:
         output.print_metrics({name: value for name, value in figures.items() if name != "step"}, title=f"step {total}")
     click.echo(f"written: {directory / PRESET}")
+
+
+def _mark(directory: Path, values: dict) -> None:
+    output.make_directory(directory)
+    if not (directory / output.MARK).exists():
+        with output.new_file(directory / output.MARK) as file:
+            output.write_json(file, run_arguments({"command": _COMMAND, **values}))
 
 
 class _Shown:
@@ -122,23 +158,51 @@ class _Shown:
         self._progress.say(f"step {figures['step']} of {self._total}: {named}")
 
 
-def _model_and_phases(values: dict):
+def _cluster(values: dict) -> Cluster:
+    """The machines to train on, this one alone unless --strategy says otherwise."""
+    if values["strategy"] != "multi_worker":
+        return Cluster()
+    if values["jit"]:
+        raise BadInput("--jit does not go with --strategy multi_worker; leave one of them out")
+    cluster = Cluster.from_environment()
+    for _, _, batch_size in _per_phase(values):
+        cluster.check_batch_size(batch_size)
+    return cluster
+
+
+def _start_workers(arguments: dict, phases: list) -> None:
+    """Waits until all machines are there and have started alike."""
+    from bert_keras.training.multi_worker import multi_worker_strategy
+
+    waiting = arguments.pop("wait_for_workers")
+    rows = [phase.rows.manifest for phase in phases]
+    settings = {**run_arguments(arguments), "rows": hashlib.sha256(json.dumps(rows).encode()).hexdigest()}
+    settings |= settings.pop("arguments")
+    multi_worker_strategy(settings, waiting, on_wait=lambda sentence: click.echo(f"{sentence} …", err=True))
+
+
+def _phases(values: dict) -> list:
     from bert_keras.data.row_files import RowFiles
-    from bert_keras.tasks.pretraining_model import PretrainingModel
     from bert_keras.training.pretraining import Phase
 
-    phases = _per_phase(values)
-    rows = [RowFiles(directory, seed=values["seed"]) for directory, _, _ in phases]
-    objectives = {one.settings.objective for one in rows}
+    phases = [Phase(RowFiles(data, seed=values["seed"]), *sizes) for data, *sizes in _per_phase(values)]
+    objectives = {phase.rows.settings.objective for phase in phases}
     if len(objectives) > 1:
         raise BadInput(f"The phases have rows of different objectives ({', '.join(sorted(objectives))}); expected one.")
-    (objective,) = objectives
-    longest = max(one.settings.max_length for one in rows)
+    return phases
+
+
+def _model(values: dict, phases: list):
+    from bert_keras.tasks.pretraining_model import PretrainingModel
+
+    say_random_start(values["preset"], values["vocabulary"])
+    settings = [phase.rows.settings for phase in phases]
+    objective = settings[0].objective
     model = PretrainingModel.from_preset(
         values["preset"],
         load_weights=values["vocabulary"] is None,
         vocabulary=values["vocabulary"],
-        max_length=longest,
+        max_length=max(one.max_length for one in settings),
         dtype=values["precision"],
         strategy=values["strategy"],
         seed=values["seed"],
@@ -146,15 +210,15 @@ def _model_and_phases(values: dict):
         sentence_loss_weight=values["sentence_loss_weight"],
     )
     segments = model.backbone.config.num_segments
-    if objective == "tlm" and max(max(one.settings.languages) for one in rows) >= segments:
+    if objective == "tlm" and max(max(one.languages) for one in settings) >= segments:
         raise BadInput(f"The rows have segment numbers of languages above {segments - 1}, the encoder's highest.")
-    # Once more with the vocabulary at hand: rows of another one are refused.
-    rows = [RowFiles(one.directory, seed=values["seed"], tokenizer=model.preprocessor.tokenizer) for one in rows]
+    for phase in phases:
+        phase.rows.check_vocabulary(model.preprocessor.tokenizer)
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
     with model.distribute_strategy.scope():
-        optimizer = recipe.build([steps for _, steps, _ in phases], list(values["learning_rate"]))
+        optimizer = recipe.build([phase.steps for phase in phases], list(values["learning_rate"]))
     model.compile(optimizer, accumulate=values["accumulate"], recompute=values["recompute"], jit_compile=values["jit"])
-    return model, [Phase(one, steps, batch_size) for one, (_, steps, batch_size) in zip(rows, phases)]
+    return model
 
 
 def _per_phase(values: dict) -> list[tuple[str, int, int]]:

@@ -9,7 +9,7 @@ from bert_keras import presets
 from bert_keras.backbone import BertBackbone
 from bert_keras.errors import BadInput, nearest
 from bert_keras.files import replaced_directory
-from bert_keras.training.distribution import get_strategy
+from bert_keras.training.distribution import STRATEGIES, get_strategy
 
 # What a functional model of Keras takes, and a task of KerasHub besides.
 _KERAS_ARGUMENTS = ("inputs", "outputs", "name", "trainable", "dtype", "compile")
@@ -23,6 +23,8 @@ class PresetTask(keras_nlp.models.Task):
 
     backbone_cls = BertBackbone
     default_max_length = 128
+    # The names that `from_preset` takes for a strategy.
+    strategies = STRATEGIES
 
     def __init__(self, *args, **kwargs):
         # Keras takes any keyword for a functional model, and says nothing of those that mean nothing.
@@ -57,7 +59,7 @@ class PresetTask(keras_nlp.models.Task):
             BadInput: see `bert_keras.presets.find`.
         """
         found = presets.find(preset)
-        with get_strategy(strategy).scope():
+        with get_strategy(strategy, cls.strategies).scope():
             if presets.saved_task_name(found) == cls.__name__ and not kwargs and load_weights:
                 with presets.broken(found):
                     dtype = dtype or presets.saved_mixed_policy(found)

@@ -7,7 +7,33 @@ import time
 from bert_keras.errors import WorkFailed
 
 
-class RunLog:
+class UnwrittenLog:
+    """Adds to figures the time that they took, and writes nothing."""
+
+    def __init__(self):
+        self.start_clock()
+
+    def start_clock(self):
+        """Forgets the time until here, in which no training was done."""
+        self._start = time.monotonic()
+
+    def write(self, step, figures):
+        """The figures with `step`, `seconds` since the last ones, and `tokens_per_second`.
+
+        Args:
+            step: int.
+            figures: dict of name to number; `tokens` is how many were seen since the last ones.
+        """
+        seconds = time.monotonic() - self._start
+        per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
+        self.start_clock()
+        return {"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second}
+
+    def close(self):
+        """Does what is left to do."""
+
+
+class RunLog(UnwrittenLog):
     """Writes figures to `metrics.jsonl` and TensorBoard.
 
     A run that goes on from a step first drops the lines of later steps, which will come again.
@@ -24,30 +50,17 @@ class RunLog:
         self._path = os.path.join(directory, metrics)
         self._keep_until(step)
         self._writer = tf.summary.create_file_writer(os.path.join(directory, logs))
-        self.start_clock()
-
-    def start_clock(self):
-        """Forgets the time until here, in which no training was done."""
-        self._start = time.monotonic()
+        super().__init__()
 
     def write(self, step, figures):
-        """Writes a line.
-
-        Args:
-            step: int.
-            figures: dict of name to number; `tokens` is how many were seen since the last line.
-
-        Returns:
-            The figures as written: with `step`, `seconds` since the last line, and `tokens_per_second`.
+        """Writes a line and gives the figures as written, see `UnwrittenLog`.
 
         Raises:
             WorkFailed: the file cannot be written.
         """
         import tensorflow as tf
 
-        seconds = time.monotonic() - self._start
-        per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
-        line = {"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second}
+        line = super().write(step, figures)
         try:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
