@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from bert_keras.cli import contract, output
 from bert_keras.cli.progress import Progress
-from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.quiet import silence, starting_tensorflow
 from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
 from bert_keras.training.cluster import Cluster
@@ -174,6 +175,8 @@ def _start_workers(arguments: dict, phases: list) -> None:
     """Waits until all machines are there and have started alike."""
     from bert_keras.training.multi_worker import multi_worker_strategy
 
+    # What TensorFlow logs of a worker that is gone runs over many lines, and is an error of its own besides.
+    silence(logging.CRITICAL)
     waiting = arguments.pop("wait_for_workers")
     rows = [phase.rows.manifest for phase in phases]
     settings = {**run_arguments(arguments), "rows": hashlib.sha256(json.dumps(rows).encode()).hexdigest()}
