@@ -50,7 +50,7 @@ class PresetTask(keras_nlp.models.Task):
             max_length: int or None. Longest row in tokens; None = what was saved, else the task's
                 `default_max_length`, or fewer where the encoder has fewer positions.
             dtype: dtype policy, for example `"mixed_bfloat16"`; None = what was saved, else Keras' default.
-            strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under.
+            strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under; see `get_strategy`.
             seed: int. Fixes the random weights.
             **kwargs: the task's own arguments (label names …). Without them a saved task comes back whole; with them
                 its encoder gets a new head.

@@ -62,6 +62,12 @@ def cluster_of(strategy):
     return Cluster.of(resolver.cluster_spec().as_dict(), resolver.task_type, resolver.task_id)
 
 
+def require_one_machine(strategy, what, expected):
+    """Raises `BadInput` where what cannot train on several machines is to be trained on them."""
+    if cluster_of(strategy).count > 1:
+        raise BadInput(f"{what} on one machine, and the strategy is for several; expected {expected}.")
+
+
 @contextlib.contextmanager
 def naming_lost_workers(cluster, way_back):
     """Turns TensorFlow's errors about workers that are gone into one sentence.

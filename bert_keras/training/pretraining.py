@@ -1,5 +1,6 @@
 """The pretraining loop: steps through phases, checkpoints on the way, and goes on where a run was stopped."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -88,7 +89,7 @@ class PretrainingRun:
         self.on_step, self.on_figures = on_step, on_figures
         self.step = 0
         self.total_steps = sum(phase.steps for phase in self.phases)
-        self.workers = Workers(model.distribute_strategy)
+        self.workers, self._signals = Workers(model.distribute_strategy), HeldSignals()
         if self.workers.are_several:
             for phase in self.phases:
                 self.workers.cluster.check_batch_size(phase.batch_size, model.distribute_strategy.num_replicas_in_sync)
@@ -104,11 +105,10 @@ class PretrainingRun:
                 or was told to stop.
             BadInput: the checkpoints are all broken, or of another model; or the workers do not find the same ones.
         """
-        with naming_lost_workers(self.workers.cluster, self._way_back):
-            if self.workers.are_several:
-                with HeldSignals() as signals:
-                    return self._run(signals)
-            return self._run(None)
+        # One process stops at once where it stands; several stop together, after a step that all have done.
+        holding = self._signals if self.workers.are_several else contextlib.nullcontext()
+        with naming_lost_workers(self.workers.cluster, self._way_back), holding:
+            return self._run()
 
     def resume(self):
         """Goes to the newest checkpoint that is whole; its step, 0 where there is none."""
@@ -127,11 +127,10 @@ class PretrainingRun:
     def _writes(self):
         return self.workers.cluster.is_chief
 
-    def _run(self, signals):
+    def _run(self):
         if self._writes:
             os.makedirs(self.directory, exist_ok=True)
         self.resume()
-        self._signals = signals
         self._log = RunLog(self.directory, METRICS, LOGS, self.step) if self._writes else UnwrittenLog()
         figures = None
         try:
@@ -167,7 +166,7 @@ class PretrainingRun:
         train_step = self.workers.step_function(self.model)
         self._log.start_clock()
         while self.step < end:
-            loss, told = train_step(iterator, bool(self._signals and self._signals.told))
+            loss, told = train_step(iterator, self._signals.told)
             self.step += 1
             self._check(loss)
             if self.step % self.log_every == 0 or self.step == end:

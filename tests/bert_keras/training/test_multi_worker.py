@@ -188,7 +188,7 @@ def test_the_preset_has_the_weights_of_the_run(together):
 
 def test_a_killed_worker_ends_the_other_soon_with_one_clear_line(killed):
     _, pair = killed
-    assert pair.codes == [1, -signal.SIGKILL]
+    assert pair.codes == [1, -signal.SIGKILL], pair.stderr
     assert pair.last_line(0) == (
         f"bert-keras: Training has stopped: worker 1 ({pair.addresses[1]}) is gone (killed, failed or out of reach); "
         "start it again on every machine, with --resume: it goes on from step 3."
@@ -226,7 +226,7 @@ def test_workers_that_do_not_share_the_directory_are_told_so(start, alone, tmp_p
     (tmp_path / "run" / "checkpoints").symlink_to(alone / "checkpoints")
     (tmp_path / "other").mkdir()
     pair = start("run", "--resume", folders=(tmp_path, tmp_path / "other"))
-    assert pair.codes == [2, 2]
+    assert pair.codes == [2, 2], pair.stderr
     for number in (0, 1):
         assert f"worker 1 ({pair.addresses[1]}) goes on from step 0, worker 0 from step 10" in pair.last_line(number)
     assert os.listdir(tmp_path / "other") == []
