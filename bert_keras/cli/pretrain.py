@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -11,15 +12,17 @@ from bert_keras.cli import contract, output
 from bert_keras.cli.corpus_options import field_option
 from bert_keras.cli.pretrain_rows import MadeRows, RowPhase, StoredRows, row_phases
 from bert_keras.cli.progress import Progress
-from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.quiet import silence, starting_tensorflow
 from bert_keras.cli.row_options import row_options
 from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
+from bert_keras.training.cluster import Cluster
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
 
 _COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
-_FREE = ("checkpoint_every", "keep", "keep_every", "log_every", "eval_every")
+_OF_RUN = ("checkpoint_every", "keep", "keep_every", "log_every", "eval_every")
+_FREE = (*_OF_RUN, "wait_for_workers")
 _positive = click.IntRange(1)
 _share = click.FloatRange(0, 1)
 
@@ -66,7 +69,21 @@ _share = click.FloatRange(0, 1)
 @click.option("--accumulate", type=_positive, default=1, show_default=True, help="Parts a batch is worked through in.")
 @click.option("--recompute", is_flag=True, help="Less memory: blocks are computed again for their gradients.")
 @click.option("--jit", is_flag=True, help="Compile the step with XLA.")
-@click.option("--strategy", type=click.Choice(("none", "mirrored")), default="none", show_default=True)
+@click.option(
+    "--strategy",
+    type=click.Choice(("none", "mirrored", "multi_worker")),
+    default="none",
+    show_default=True,
+    help="multi_worker: on every machine that the environment variable TF_CONFIG lists, with the same command there.",
+)
+@click.option(
+    "--wait-for-workers",
+    type=click.FloatRange(0, min_open=True),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait until the other machines have started.",
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True)
 @click.option("--checkpoint-every", type=_positive, default=1000, show_default=True, help="Steps.")
 @click.option("--keep", type=_positive, default=3, show_default=True, help="How many checkpoints stay.")
@@ -94,13 +111,25 @@ def pretrain(context, out, resume, **values):
     """
     directory = Path(out)
     phases = row_phases(context)
-    _check_directory(directory, resume, values)
+    cluster = _cluster(values, phases)
+    if cluster.is_chief:
+        _check_directory(directory, resume, values)
     with starting_tensorflow():
-        from bert_keras.training.pretraining import PRESET, PretrainingRun
+        from bert_keras.training.multi_worker import naming_lost_workers
+    source = (StoredRows if values["data"] else MadeRows)(phases, values)
+    if cluster.is_chief:
+        _check_rows(directory, source.digest)
+    if values["strategy"] == "multi_worker":
+        _start_workers({"out": out, "resume": resume, **values}, source.digest)
     say_random_start(values["preset"], values["vocabulary"])
-    model, phases = _model_and_phases(phases, values)
-    digests = [phase.rows.digest for phase in phases]
-    _check_rows(directory, digests)
+    with naming_lost_workers(cluster, lambda: "start it again on every machine."):
+        model, built = _model_and_phases(source, phases, values)
+    _train(model, built, directory, {**values, "rows": source.digest}, cluster)
+
+
+def _train(model, phases: list, directory: Path, values: dict, cluster: Cluster) -> None:
+    from bert_keras.training.pretraining import PRESET, PretrainingRun
+
     total = sum(phase.steps for phase in phases)
     with Progress("pretraining", total, unit="steps") as progress:
         shown = _Shown(progress, total)
@@ -110,18 +139,27 @@ def pretrain(context, out, resume, **values):
             directory,
             on_step=shown.step,
             on_figures=shown.figures,
-            **{name: values[name] for name in ("seed", *_FREE)},
+            **{name: values[name] for name in ("seed", *_OF_RUN)},
         )
-        output.make_directory(directory)
-        if not (directory / output.MARK).exists():
-            with output.new_file(directory / output.MARK) as file:
-                output.write_json(file, {**run_arguments({"command": _COMMAND, **values}), "rows": digests})
+        if cluster.is_chief:
+            _mark(directory, values)
         figures = run.run()
     for sentence in run.store.passed_over:
         click.echo(f"{sentence}; the one before was taken", err=True)
+    if not cluster.is_chief:
+        click.echo(f"done; {cluster.name(0)} has written {directory / PRESET}")
+        return
     if figures:
         output.print_metrics({name: value for name, value in figures.items() if name != "step"}, title=f"step {total}")
     click.echo(f"written: {directory / PRESET}")
+
+
+def _mark(directory: Path, values: dict) -> None:
+    output.make_directory(directory)
+    if not (directory / output.MARK).exists():
+        rows = values.pop("rows")
+        with output.new_file(directory / output.MARK) as file:
+            output.write_json(file, {**run_arguments({"command": _COMMAND, **values}), "rows": rows})
 
 
 class _Shown:
@@ -144,12 +182,35 @@ class _Shown:
         self._progress.say(f"step {figures['step']} of {self._total}: {named}")
 
 
-def _model_and_phases(phases: list[RowPhase], values: dict):
+def _cluster(values: dict, phases: list[RowPhase]) -> Cluster:
+    """The machines to train on, this one alone unless --strategy says otherwise."""
+    if values["strategy"] != "multi_worker":
+        return Cluster()
+    if values["jit"]:
+        raise BadInput("--jit does not go with --strategy multi_worker; leave one of them out")
+    cluster = Cluster.from_environment()
+    for phase in phases:
+        cluster.check_batch_size(phase.batch_size)
+    return cluster
+
+
+def _start_workers(arguments: dict, digest: str) -> None:
+    """Waits until all machines are there and have started alike."""
+    from bert_keras.training.multi_worker import multi_worker_strategy
+
+    # What TensorFlow logs of a worker that is gone runs over many lines, and is an error of its own besides.
+    silence(logging.CRITICAL)
+    waiting = arguments.pop("wait_for_workers")
+    settings = {**run_arguments(arguments), "rows": digest}
+    settings |= settings.pop("arguments")
+    multi_worker_strategy(settings, waiting, on_wait=lambda sentence: click.echo(f"{sentence} …", err=True))
+
+
+def _model_and_phases(source: StoredRows | MadeRows, phases: list[RowPhase], values: dict):
     from bert_keras.tasks.pretraining_start import model_for_rows
     from bert_keras.training.held_out import HeldOut
     from bert_keras.training.pretraining import Phase
 
-    source = (StoredRows if values["data"] else MadeRows)(phases, values)
     model = model_for_rows(
         source.settings,
         values["preset"],
@@ -195,9 +256,9 @@ def _check_directory(directory: Path, resume: bool, values: dict) -> None:
             )
 
 
-def _check_rows(directory: Path, digests: list[str]) -> None:
+def _check_rows(directory: Path, digest: str) -> None:
     """Raises `BadInput` where a run is to go on with other rows than it began with."""
-    if (directory / output.MARK).exists() and _written(directory).get("rows", digests) != digests:
+    if (directory / output.MARK).exists() and _written(directory).get("rows", digest) != digest:
         raise BadInput(
             f"{directory}: the run was started with other rows or texts than these; expected the same: put them back, "
             "or begin in another directory with --preset "

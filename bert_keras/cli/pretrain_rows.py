@@ -1,7 +1,8 @@
 """Where `bert-keras pretrain` takes its rows from: files of rows, or texts of which rows are made while it trains."""
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -66,13 +67,16 @@ class StoredRows:
 
     Attributes:
         settings: list of `RowSettings`, of each phase.
+        digest: a SHA-256 by which the rows, or the files that they are made of, are known.
     """
 
     def __init__(self, phases: list[RowPhase], values: Mapping[str, Any]):
         from bert_keras.data.row_files import RowFiles
 
         self._phases, self._seed = phases, values["seed"]
-        self.settings = [RowFiles(phase.data).settings for phase in phases]
+        rows = [RowFiles(phase.data) for phase in phases]
+        self.settings = [one.settings for one in rows]
+        self.digest = _digest(shard["sha256"] for one in rows for shard in one.manifest["shards"])
 
     def load(self, tokenizer, positions: int):
         """The rows of each phase, and its held-out ones or None. Raises `BadInput` where the tokenizer is another."""
@@ -92,6 +96,7 @@ class MadeRows:
 
     def __init__(self, phases: list[RowPhase], values: Mapping[str, Any]):
         from bert_keras.data.corpus import corpus_files
+        from bert_keras.data.row_files import file_sha256
 
         self._reading, self._seed = corpus_settings(values), values["seed"]
         tables = self._reading.parallel
@@ -99,6 +104,8 @@ class MadeRows:
         self._held_out = corpus_files(values["eval"], tables=tables) if values["eval"] else None
         self._rows = [row_settings(values, phase.max_length) for phase in phases]
         self.settings = [rows for rows, _ in self._rows]
+        vocabulary = [values["vocabulary"]] if values["vocabulary"] else []
+        self.digest = _digest(map(file_sha256, [*self._corpus, *vocabulary]))
 
     def load(self, tokenizer, positions: int):
         """The rows of each phase, and its held-out ones or None. Raises `BadInput` where the texts cannot be used."""
@@ -126,6 +133,10 @@ def _rows_of(corpus, tokenizer, settings, seed, positions):
 
     rows, masks = settings
     return PretrainingRows(corpus, tokenizer, rows, masks, seed, positions)
+
+
+def _digest(digests: Iterable[str]) -> str:
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _of_each(option: str, given: tuple, number: int) -> tuple:

@@ -53,10 +53,13 @@ def starting_tensorflow() -> Iterator[None]:
         yield
 
 
-def silence() -> None:
+def silence(level: int = logging.ERROR) -> None:
     """Chooses Keras' backend and, unless --debug was given, keeps start-up messages away from the user.
 
     Call it before anything imports TensorFlow. What the user set in the environment stays.
+
+    Args:
+        level: the level from which on what TensorFlow's Python logs is shown.
     """
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if _debug():
@@ -64,7 +67,7 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
     for name in ("absl", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(level)
 
 
 def _debug() -> bool:

@@ -1,7 +1,6 @@
 """Rows for pretraining made from an encoded corpus, with masks and pairs drawn anew every epoch."""
 
 import collections
-import hashlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -85,14 +84,6 @@ class PretrainingRows:
         # The plan of an epoch takes time; a stream needs two of them at most.
         self._plans: collections.OrderedDict[int, RowPlan] = collections.OrderedDict()
         self.plan(0)
-
-    @property
-    def digest(self) -> str:
-        """A SHA-256 by which the texts, as ids, are known."""
-        digest = hashlib.sha256()
-        for values in (self.corpus.token_ids, self.corpus.word_starts, self.corpus.sentences, self.corpus.documents):
-            digest.update(np.ascontiguousarray(values))
-        return digest.hexdigest()
 
     def plan(self, epoch: int) -> RowPlan:
         """Which spans make up the rows of an epoch."""

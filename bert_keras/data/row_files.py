@@ -67,17 +67,16 @@ class RowFiles:
                     "the files as they were written: copy them again"
                 )
         if tokenizer is not None:
-            expected, found = self.manifest["vocabulary"]["sha256"], vocabulary_sha256(tokenizer.get_vocabulary())
-            if found != expected:
-                raise BadInput(
-                    f"{self.directory}: the rows were made with another vocabulary (SHA-256 {expected[:12]}…, the "
-                    f"model's is {found[:12]}…); expected the same: make the rows anew"
-                )
+            self.check_vocabulary(tokenizer)
 
-    @property
-    def digest(self) -> str:
-        """A SHA-256 by which the rows are known."""
-        return hashlib.sha256("".join(shard["sha256"] for shard in self.manifest["shards"]).encode()).hexdigest()
+    def check_vocabulary(self, tokenizer) -> None:
+        """Raises `BadInput` where the rows were made with another vocabulary than this tokenizer's."""
+        expected, found = self.manifest["vocabulary"]["sha256"], vocabulary_sha256(tokenizer.get_vocabulary())
+        if found != expected:
+            raise BadInput(
+                f"{self.directory}: the rows were made with another vocabulary (SHA-256 {expected[:12]}…, the "
+                f"model's is {found[:12]}…); expected the same: make the rows anew"
+            )
 
     def num_rows(self, epoch: int = 0) -> int:
         """How many rows an epoch has."""

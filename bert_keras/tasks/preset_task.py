@@ -9,7 +9,7 @@ from bert_keras import presets
 from bert_keras.backbone import BertBackbone
 from bert_keras.errors import BadInput, nearest
 from bert_keras.files import replaced_directory
-from bert_keras.training.distribution import get_strategy
+from bert_keras.training.distribution import STRATEGIES, get_strategy
 
 # What a functional model of Keras takes, and a task of KerasHub besides.
 _KERAS_ARGUMENTS = ("inputs", "outputs", "name", "trainable", "dtype", "compile")
@@ -23,6 +23,8 @@ class PresetTask(keras_nlp.models.Task):
 
     backbone_cls = BertBackbone
     default_max_length = 128
+    # The names that `from_preset` takes for a strategy.
+    strategies = STRATEGIES
 
     def __init__(self, *args, **kwargs):
         # Keras takes any keyword for a functional model, and says nothing of those that mean nothing.
@@ -48,7 +50,7 @@ class PresetTask(keras_nlp.models.Task):
             max_length: int or None. Longest row in tokens; None = what was saved, else the task's
                 `default_max_length`, or fewer where the encoder has fewer positions.
             dtype: dtype policy, for example `"mixed_bfloat16"`; None = what was saved, else Keras' default.
-            strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under.
+            strategy: None, `"mirrored"` or a `tf.distribute.Strategy` to train under; see `get_strategy`.
             seed: int. Fixes the random weights.
             **kwargs: the task's own arguments (label names …). Without them a saved task comes back whole; with them
                 its encoder gets a new head.
@@ -57,7 +59,7 @@ class PresetTask(keras_nlp.models.Task):
             BadInput: see `bert_keras.presets.find`.
         """
         found = presets.find(preset)
-        with get_strategy(strategy).scope():
+        with get_strategy(strategy, cls.strategies).scope():
             if presets.saved_task_name(found) == cls.__name__ and not kwargs and load_weights:
                 with presets.broken(found):
                     dtype = dtype or presets.saved_mixed_policy(found)

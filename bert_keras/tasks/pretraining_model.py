@@ -13,6 +13,8 @@ from bert_keras.tasks.masked_words import MaskedWords
 from bert_keras.tasks.row_encoder import POSITION_IDS, SEQUENCE_IDS, RowEncoder
 from bert_keras.tokenizers import MaskedTextPreprocessor
 from bert_keras.training.accumulation import summed_over_parts
+from bert_keras.training.distribution import MULTI_WORKER, STRATEGIES
+from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.optimizer import AdamW
 from bert_keras.training.pretraining_metrics import MLM_SUMS, SENTENCE_SUMS, TOKENS, PretrainingMetrics
 
@@ -56,6 +58,7 @@ class PretrainingModel(MaskedWords):
     """
 
     preprocessor_cls = MaskedTextPreprocessor
+    strategies = (*STRATEGIES, MULTI_WORKER)
 
     def __init__(self, backbone, preprocessor=None, sentence_objective="nsp", sentence_loss_weight=1.0, **kwargs):
         if sentence_objective is not None and sentence_objective not in OBJECTIVES:
@@ -266,6 +269,7 @@ class PretrainingModel(MaskedWords):
         return loss
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        require_one_machine(self.distribute_strategy, "fit and evaluate run", "a PretrainingRun on several")
         # Under a strategy Keras would take a batch from the data to find out what to build; only the optimizer is not
         # built, and what it needs is known.
         with self.distribute_strategy.scope():

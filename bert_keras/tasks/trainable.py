@@ -14,6 +14,7 @@ from bert_keras.tasks.preset_task import PresetTask
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
 from bert_keras.training.distribution import with_gradient_scale, with_shown_value
 from bert_keras.training.dropout_seeds import seed_dropout
+from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
@@ -52,6 +53,7 @@ class TrainableTask(PresetTask):
     def _compile_for(self, total_steps, tokens_per_batch):
         arguments = dict(self._compile_arguments)
         self._own_loss = arguments["loss"] is None
+        require_one_machine(self.distribute_strategy, "Fine-tuning runs", "another strategy, such as 'mirrored'")
         if self.distribute_strategy.num_replicas_in_sync > 1:
             # The loop that Keras writes around several steps cannot hold a reduction over replicas.
             if arguments.setdefault("steps_per_execution", 1) > 1:

@@ -1,33 +1,40 @@
-"""Training on several devices of one machine."""
+"""Training on several devices of one machine, or of several machines."""
 
 import functools
 
 import tensorflow as tf
 
 from bert_keras.errors import BadInput, nearest
+from bert_keras.training.multi_worker import multi_worker_strategy
 
+MULTI_WORKER = "multi_worker"
 STRATEGIES = ("none", "mirrored")
 
 
-def get_strategy(strategy):
+def get_strategy(strategy, known=STRATEGIES):
     """The `tf.distribute.Strategy` of a name.
 
     Args:
         strategy: None or `"none"` (the one that is in force, one device unless a scope is open), `"mirrored"` (every
-            GPU of the machine; without GPUs every logical CPU), or a `tf.distribute.Strategy`.
+            GPU of the machine; without GPUs every logical CPU), `"multi_worker"` (see `multi_worker_strategy`), or a
+            `tf.distribute.Strategy`.
+        known: the names that go with what is to be trained.
 
     Raises:
-        BadInput: there is no such name.
+        BadInput: there is no such name, or it does not go with what is to be trained.
     """
     if strategy is None or strategy == "none":
         return tf.distribute.get_strategy()
     if isinstance(strategy, tf.distribute.Strategy):
         return strategy
-    if strategy != "mirrored":
+    if strategy not in known:
+        if strategy == MULTI_WORKER:
+            raise BadInput(f"The strategy {strategy!r} is for pretraining alone; expected one of {', '.join(known)}.")
         raise BadInput(
-            f"There is no strategy {strategy!r}{nearest(strategy, STRATEGIES)}; expected one of "
-            f"{', '.join(STRATEGIES)}."
+            f"There is no strategy {strategy!r}{nearest(strategy, known)}; expected one of {', '.join(known)}."
         )
+    if strategy == MULTI_WORKER:
+        return multi_worker_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return _mirrored(tuple(device.name for device in devices))
 

@@ -1,5 +1,6 @@
 """What a model in training makes of rows that it is never trained on."""
 
+from bert_keras.errors import BadInput
 from bert_keras.training.pretraining_metrics import TOKENS
 
 
@@ -7,27 +8,37 @@ class HeldOut:
     """Some rows with fixed masks: the same question at every step, so that the answers can be compared.
 
     Args:
-        rows: where they come from, see `Phase`: the first ones of its first epoch are taken.
+        rows: where they come from, see `Phase`, with a method `num_rows()` besides: the first ones of its first epoch
+            are taken.
         count: int. How many at most; in whole batches.
-        batch_size: int. Rows at a time; where there are fewer, all of them at once.
+        batch_size: int. Rows at a time, of all replicas; where there are fewer, all of them at once.
     """
 
     def __init__(self, rows, count, batch_size):
-        available = min(count, rows.num_rows())
-        size = min(batch_size, available)
-        self._batches = available // size
-        self.num_rows = self._batches * size
-        dataset = rows.dataset(batch_size=size, drop_remainder=True).take(self._batches)
-        self._dataset = dataset.cache()
+        self._rows, available = rows, min(count, rows.num_rows())
+        self._size = min(batch_size, available)
+        self._batches = available // self._size
+        self.num_rows = self._batches * self._size
 
-    def measure(self, model):
-        """The model's figures on these rows, a dict of `val_…` to float; what its metrics held before is lost."""
+    def measure(self, model, workers, test_step):
+        """The model's figures on these rows, a dict of `val_…` to float; what its metrics held before is lost.
+
+        Args:
+            model: `PretrainingModel`.
+            workers: `Workers`.
+            test_step: what their `test_function` gave.
+
+        Raises:
+            BadInput: there are fewer rows than a batch has, and several workers cannot share them.
+        """
+        if workers.are_several and self._size % workers.strategy.num_replicas_in_sync:
+            raise BadInput(
+                f"The workers do not divide the {self._size} held-out rows; expected at least as many as a batch has."
+            )
         model.reset_metrics()
-        iterator = iter(model.distribute_strategy.experimental_distribute_dataset(self._dataset))
-        model.make_test_function()
+        iterator = workers.batches(self._rows, self._size, start=(0, 0))
         for _ in range(self._batches):
-            model.test_function(iterator)
-        # `tokens` counts what went by, which says nothing here.
+            test_step(iterator)
         result = model.get_metrics_result()
         figures = {f"val_{name}": float(value) for name, value in result.items() if name != TOKENS}
         model.reset_metrics()

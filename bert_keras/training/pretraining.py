@@ -1,8 +1,10 @@
 """The pretraining loop: steps through phases, checkpoints on the way, and goes on where a run was stopped."""
 
+import contextlib
 import dataclasses
 import math
 import os
+import zlib
 from typing import Any
 
 import keras
@@ -12,7 +14,10 @@ from bert_keras.errors import BadInput, WorkFailed
 from bert_keras.training.checkpoint import CheckpointStore, restore
 from bert_keras.training.dropout_seeds import seed_dropout, seed_generators
 from bert_keras.training.held_out import HeldOut
-from bert_keras.training.run_log import RunLog
+from bert_keras.training.held_signals import HeldSignals
+from bert_keras.training.multi_worker import naming_lost_workers
+from bert_keras.training.run_log import RunLog, UnwrittenLog
+from bert_keras.training.workers import Workers
 
 CHECKPOINTS, PRESET, METRICS, LOGS = "checkpoints", "preset", "metrics.jsonl", "logs"
 
@@ -25,7 +30,8 @@ class Phase:
         rows: where rows come from, with the methods
             `dataset(batch_size, start, drop_remainder)`: an endless `tf.data.Dataset` of batches, the same for the same
             start in every process; and `advance(start, rows)`: the start after so many rows more. A stream begins at
-            `(0, 0)`, epoch and row: `RowFiles` and `PretrainingRows` are such.
+            `(0, 0)`, epoch and row: `RowFiles` and `PretrainingRows` are such. For several workers `dataset` also takes
+            `num_shards` and `index`: every `num_shards`-th row from the one numbered `index` on.
         steps: int. Optimizer steps.
         batch_size: int. Rows a step, over all replicas and all parts of an accumulated batch.
         held_out: `HeldOut`, or None: what is measured on the way.
@@ -49,6 +55,10 @@ class PretrainingRun:
     A run that was stopped in whatever way goes on from the newest checkpoint that is whole. On CPU it ends in the very
     weights of a run that was never stopped: weights, optimizer, metrics and the states of the random generators are in
     the checkpoint, and the place in the data and the learning rate follow from the step.
+
+    Under a `MultiWorkerMirroredStrategy` each worker makes the same run over the same directory and trains on its share
+    of every batch. Worker 0 alone writes; the others read checkpoints. A worker that is told to stop (SIGTERM, Ctrl-C)
+    stops all of them after a step that is saved.
 
     Args:
         model: a compiled `PretrainingModel`, made in the same way each time.
@@ -85,6 +95,10 @@ class PretrainingRun:
         self.on_step, self.on_figures = on_step, on_figures
         self.step = 0
         self.total_steps = sum(phase.steps for phase in self.phases)
+        self.workers, self._signals = Workers(model.distribute_strategy), HeldSignals()
+        if self.workers.are_several:
+            for phase in self.phases:
+                self.workers.cluster.check_batch_size(phase.batch_size, model.distribute_strategy.num_replicas_in_sync)
 
     def run(self):
         """Trains to the end.
@@ -93,34 +107,52 @@ class PretrainingRun:
             The last figures, a dict, or None where nothing was left to do.
 
         Raises:
-            WorkFailed: the loss became NaN or infinite, or a checkpoint could not be written.
-            BadInput: the checkpoints are all broken, or of another model.
+            WorkFailed: the loss became NaN or infinite, or a checkpoint could not be written; or another worker is gone
+                or was told to stop.
+            BadInput: the checkpoints are all broken, or of another model; or the workers do not find the same ones.
         """
-        os.makedirs(self.directory, exist_ok=True)
+        # One process stops at once where it stands; several stop together, after a step that all have done.
+        holding = self._signals if self.workers.are_several else contextlib.nullcontext()
+        with naming_lost_workers(self.workers.cluster, self._way_back), holding:
+            return self._run()
+
+    def resume(self):
+        """Goes to the newest checkpoint that is whole; its step, 0 where there is none."""
+        self._prepare()
+        if self._writes:
+            self.store.clear_leftovers()
+        checkpoint = self.store.latest()
+        if checkpoint is not None:
+            restore(checkpoint, self._state())
+            self.step = checkpoint.step
+        if self.workers.are_several:
+            self._check_agreement()
+        return self.step
+
+    @property
+    def _writes(self):
+        return self.workers.cluster.is_chief
+
+    def _run(self):
+        if self._writes:
+            os.makedirs(self.directory, exist_ok=True)
         self.resume()
-        self._log = RunLog(self.directory, METRICS, LOGS, self.step)
+        self._log = RunLog(self.directory, METRICS, LOGS, self.step) if self._writes else UnwrittenLog()
         figures = None
         try:
             for number in range(len(self.phases)):
                 figures = self._run_phase(number) or figures
+            # What worker 0 still writes would be cut off if the others were gone.
+            self.workers.wait_for_all()
         except BaseException as stop:
             # Ctrl-C, SIGTERM and the like: no step done so far is to be lost. An error leaves nothing worth keeping.
-            if not isinstance(stop, Exception):
+            # Several workers have saved already, together.
+            if not isinstance(stop, Exception) and not self.workers.are_several:
                 self._save_where_it_stands()
             raise
         finally:
             self._log.close()
         return figures
-
-    def resume(self):
-        """Goes to the newest checkpoint that is whole; its step, 0 where there is none."""
-        self._prepare()
-        self.store.clear_leftovers()
-        checkpoint = self.store.latest()
-        if checkpoint is not None:
-            restore(checkpoint, self._state())
-            self.step = checkpoint.step
-        return self.step
 
     def _prepare(self):
         # tf.data mixes this seed into its own.
@@ -136,14 +168,12 @@ class PretrainingRun:
         if self.step >= end:
             return None
         start = phase.rows.advance((0, 0), (self.step - begin) * phase.batch_size)
-        dataset = phase.rows.dataset(batch_size=phase.batch_size, start=start, drop_remainder=True)
-        iterator = iter(self.model.distribute_strategy.experimental_distribute_dataset(dataset))
-        # The rows of another phase have another length: one graph for each is faster than one for any length.
-        self.model.make_train_function(force=True)
-        self.model.make_test_function(force=True)
+        iterator = self.workers.batches(phase.rows, phase.batch_size, start)
+        train_step = self.workers.step_function(self.model)
+        test_step = self.workers.test_function(self.model) if phase.held_out else None
         self._log.start_clock()
         while self.step < end:
-            loss = float(self.model.train_function(iterator)["loss"])
+            loss, told = train_step(iterator, self._signals.told)
             self.step += 1
             self._check(loss)
             to_eval = phase.held_out and (self.step % self.eval_every == 0 or self.step == end)
@@ -151,12 +181,24 @@ class PretrainingRun:
             if to_eval or self.step % self.log_every == 0 or self.step == end:
                 figures = self._write_figures(number)
             if to_eval:
-                figures = {**figures, **self._write_held_out(number)}
-            if self.step % self.checkpoint_every == 0 or self.step == end:
+                figures = {**figures, **self._write_held_out(number, test_step)}
+            is_due = self.step % self.checkpoint_every == 0 or self.step == end
+            if is_due:
                 self._save()
             if self.on_step:
                 self.on_step(self.step, loss)
+            if told:
+                self._stop_together(told, is_saved=is_due)
         return figures
+
+    def _stop_together(self, told, is_saved):
+        if not is_saved:
+            self._save_checkpoint()
+        self.workers.wait_for_all()
+        # Where it was this worker that was told, this ends it the way it was to end.
+        self._signals.release()
+        names = self.workers.cluster.names(told)
+        raise WorkFailed(f"Training has stopped at step {self.step}, by a signal to {names}; {self._way_back()}")
 
     def _check(self, loss):
         if math.isfinite(loss):
@@ -175,8 +217,8 @@ class PretrainingRun:
         self.model.reset_metrics()
         return self._told(figures)
 
-    def _write_held_out(self, number):
-        figures = self.phases[number].held_out.measure(self.model)
+    def _write_held_out(self, number, test_step):
+        figures = self.phases[number].held_out.measure(self.model, self.workers, test_step)
         figures = self._log.write_untimed(self.step, {"phase": number + 1, **figures})
         return self._told(figures)
 
@@ -186,11 +228,22 @@ class PretrainingRun:
         return figures
 
     def _save(self):
-        self.store.save(self.step, self._state())
+        self._save_checkpoint()
+        if not self._writes:
+            return
         try:
             self.model.save_to_preset(os.path.join(self.directory, PRESET))
         except OSError as error:
             raise WorkFailed(f"Cannot write {os.path.join(self.directory, PRESET)} ({error}).") from error
+
+    def _save_checkpoint(self):
+        state = self._state()
+        if self._writes:
+            self.store.save(self.step, state)
+            return
+        for variable in state["metrics"]:
+            # Reading one sums it over the workers, so that worker 0 cannot read it alone.
+            variable.numpy()
 
     def _save_where_it_stands(self):
         # Interrupted between the update and our count of it, the optimizer knows better.
@@ -205,3 +258,32 @@ class PretrainingRun:
             "metrics": [variable for metric in self.model.metrics for variable in metric.variables],
             "random": [generator.state for generator in seed_generators(self.model)],
         }
+
+    def _check_agreement(self):
+        """Raises `BadInput` where the workers are about to go on from different states."""
+        found = self.workers.table([self.step, self._fingerprint()])
+        other = next((number for number, row in enumerate(found) if tuple(row) != tuple(found[0])), None)
+        if other is None:
+            return
+        name, (step, _), (of_chief, _) = self.workers.cluster.name(other), found[other], found[0]
+        if step != of_chief:
+            raise BadInput(
+                f"The workers do not find the same checkpoints in {self.directory}: {name} goes on from step {step}, "
+                f"worker 0 from step {of_chief}; expected one directory that all machines share: mount it on each."
+            )
+        raise BadInput(
+            f"The workers begin with different weights at step {step}: those of {name} are not those of worker 0; "
+            "expected the same model, and on every machine the same checkpoints."
+        )
+
+    def _fingerprint(self):
+        state, value = self._state(), 0
+        for variable in (*state["weights"], *state["optimizer"], *state["random"]):
+            value = zlib.crc32(np.ascontiguousarray(variable.numpy()), value)
+        return value
+
+    def _way_back(self):
+        steps = self.store.steps()
+        if not steps:
+            return "there is no checkpoint yet to go on from: start the run again on every machine."
+        return f"start it again on every machine, with --resume: it goes on from step {steps[-1]}."

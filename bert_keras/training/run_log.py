@@ -7,7 +7,38 @@ import time
 from bert_keras.errors import WorkFailed
 
 
-class RunLog:
+class UnwrittenLog:
+    """Adds to figures the time that they took, and writes nothing."""
+
+    def __init__(self):
+        self.start_clock()
+
+    def start_clock(self):
+        """Forgets the time until here, in which no training was done."""
+        self._start = time.monotonic()
+
+    def write(self, step, figures):
+        """The figures with `step`, `seconds` since the last ones, and `tokens_per_second`.
+
+        Args:
+            step: int.
+            figures: dict of name to number; `tokens` is how many were seen since the last ones.
+        """
+        seconds = time.monotonic() - self._start
+        per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
+        self.start_clock()
+        return {"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second}
+
+    def write_untimed(self, step, figures):
+        """The figures with `step`, of what was not training: the time it took is left out of the next ones."""
+        self.start_clock()
+        return {"step": step, **figures}
+
+    def close(self):
+        """Does what is left to do."""
+
+
+class RunLog(UnwrittenLog):
     """Writes figures to `metrics.jsonl` and TensorBoard.
 
     A run that goes on from a step first drops the lines of later steps, which will come again.
@@ -24,32 +55,19 @@ class RunLog:
         self._path = os.path.join(directory, metrics)
         self._keep_until(step)
         self._writer = tf.summary.create_file_writer(os.path.join(directory, logs))
-        self.start_clock()
-
-    def start_clock(self):
-        """Forgets the time until here, in which no training was done."""
-        self._start = time.monotonic()
+        super().__init__()
 
     def write(self, step, figures):
-        """Writes a line.
-
-        Args:
-            step: int.
-            figures: dict of name to number; `tokens` is how many were seen since the last line.
-
-        Returns:
-            The figures as written: with `step`, `seconds` since the last line, and `tokens_per_second`.
+        """Writes a line and gives the figures as written, see `UnwrittenLog`.
 
         Raises:
             WorkFailed: the file cannot be written.
         """
-        seconds = time.monotonic() - self._start
-        per_second = round(figures["tokens"] / max(seconds, 1e-9), 1)
-        return self._append({"step": step, **figures, "seconds": round(seconds, 3), "tokens_per_second": per_second})
+        return self._append(super().write(step, figures))
 
     def write_untimed(self, step, figures):
         """Writes a line of figures that training did not make, and leaves the time they took out; as `write`."""
-        return self._append({"step": step, **figures})
+        return self._append(super().write_untimed(step, figures))
 
     def _append(self, line):
         import tensorflow as tf

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.bert_keras.cli.tiny import BAD, GOOD, NOUNS, fine_tune, run
+from tests.bert_keras.row_directory import write_rows
 
 LENGTH = 16
 
@@ -16,37 +17,10 @@ def make_rows(preset, tmp_path_factory):
     """`make_rows(length=16, objective="nsp", pieces=None)`: a directory of rows in two shards, with its manifest."""
 
     def make(length=LENGTH, objective="nsp", pieces=None):
-        import tensorflow as tf
-
         from bert_keras import WordPieceTokenizer
-        from bert_keras.data.encoded_corpus import encode_documents
-        from bert_keras.data.masking import MaskSettings
-        from bert_keras.data.pretraining_rows import PretrainingRows
-        from bert_keras.data.row_features import serialize_rows
-        from bert_keras.data.row_files import file_sha256, manifest_of, shard_name, vocabulary_sha256
-        from bert_keras.data.row_plan import RowSettings
 
         tokenizer = WordPieceTokenizer(pieces or str(preset / "vocab.txt"))
-        random = np.random.default_rng(0)
-        words = [*GOOD, *BAD, *NOUNS]
-        documents = [[" ".join(random.choice(words, 4)) for _ in range(6)] for _ in range(30)]
-        masks = MaskSettings(max_predictions=3)
-        rows = PretrainingRows(encode_documents(documents, tokenizer), tokenizer, RowSettings(length, objective), masks)
-        folder, shards = tmp_path_factory.mktemp("rows"), []
-        for index in range(2):
-            path = folder / shard_name(index, 2)
-            serialized = serialize_rows(rows.rows(0, np.arange(index, rows.num_rows(), 2)))
-            with tf.io.TFRecordWriter(str(path)) as writer:
-                for example in serialized:
-                    writer.write(example)
-            shards.append({"file": path.name, "rows": len(serialized), "bytes": path.stat().st_size})
-            shards[-1]["sha256"] = file_sha256(str(path))
-        vocabulary = tokenizer.get_vocabulary()
-        described = {"pieces": len(vocabulary), "sha256": vocabulary_sha256(vocabulary), "lowercase": True}
-        settings = {"rows": {"max_length": length, "objective": objective}, "masks": {"max_predictions": 3}}
-        manifest = manifest_of(settings, {**described, "strip_accents": True}, shards, {})
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        return folder
+        return write_rows(tmp_path_factory.mktemp("rows"), tokenizer, [*GOOD, *BAD, *NOUNS], length, objective)
 
     return make
 
