@@ -30,7 +30,7 @@ def meet(cluster: Cluster, settings: dict | None = None, wait_seconds: float = W
         on_wait: function of a sentence that says who is awaited, called when that changes; or None.
 
     Raises:
-        BadInput: another worker has another cluster or other settings, or worker 0 cannot listen on its address.
+        BadInput: another worker has another cluster or other settings, or this one cannot listen on its address.
         WorkFailed: somebody has not come in time; the message names the addresses.
     """
     if cluster.count == 1:
@@ -49,14 +49,7 @@ class _Reception:
 
     def __init__(self, cluster, settings, on_wait):
         self._cluster, self._settings, self._on_wait = cluster, settings, on_wait
-        self._arrived = {}
-        try:
-            self._listener = _listener(cluster.host_and_port(0)[1])
-        except OSError as error:
-            raise BadInput(
-                f"Cannot listen on {cluster.addresses[0]}, which {TF_CONFIG} gives as this worker's address "
-                f"({error.strerror}); expected a free port of this machine: end what uses it, or choose another."
-            ) from error
+        self._arrived, self._listener = {}, _listener(cluster)
 
     def run(self, deadline, wait_seconds):
         self._say_who_is_missing()
@@ -131,6 +124,8 @@ class _Reception:
 
 def _arrive(cluster, settings, deadline, wait_seconds, on_wait):
     """The side of the others."""
+    # TensorFlow is going to listen there, and would fail less clearly.
+    _listener(cluster).close()
     said = None
 
     def say(sentence):
@@ -168,10 +163,18 @@ def _came_not(names, wait_seconds):
     )
 
 
-def _listener(port):
-    if socket.has_dualstack_ipv6():
-        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
-    return socket.create_server(("", port))
+def _listener(cluster):
+    """A socket that listens on this worker's address."""
+    address = ("", cluster.host_and_port(cluster.number)[1])
+    try:
+        if socket.has_dualstack_ipv6():
+            return socket.create_server(address, family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server(address)
+    except OSError as error:
+        raise BadInput(
+            f"Cannot listen on {cluster.addresses[cluster.number]}, which {TF_CONFIG} gives as this worker's address "
+            f"({error.strerror}); expected a free port of this machine: end what uses it, or choose another."
+        ) from error
 
 
 def _send(connection, message):

@@ -45,7 +45,10 @@ def multi_worker_strategy(settings=None, wait_seconds=WAIT_SECONDS, on_wait=None
         _prepare_tensorflow()
         meet(cluster, settings, wait_seconds, on_wait)
         try:
-            _made = tf.distribute.MultiWorkerMirroredStrategy()
+            with naming_lost_workers(cluster, lambda: "start it again on every machine."):
+                _made = tf.distribute.MultiWorkerMirroredStrategy()
+        except WorkFailed:
+            raise
         except RuntimeError as error:
             raise WorkFailed(
                 f"TensorFlow could not connect {cluster.names(range(cluster.count))} within {_START_SECONDS} seconds "

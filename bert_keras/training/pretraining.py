@@ -122,11 +122,19 @@ class PretrainingRun:
         if self._writes:
             self.store.clear_leftovers()
         checkpoint = self.store.latest()
+        self._check_agreement(
+            "The step to go on from",
+            0 if checkpoint is None else checkpoint.step,
+            f"one run directory that all machines share: mount {self.directory} on each.",
+        )
         if checkpoint is not None:
             restore(checkpoint, self._state())
             self.step = checkpoint.step
-        if self.workers.are_several:
-            self._check_agreement()
+        self._check_agreement(
+            "The checksum of the weights",
+            self._fingerprint() if self.workers.are_several else 0,
+            "the same model, and on every machine the same checkpoints.",
+        )
         return self.step
 
     @property
@@ -259,22 +267,13 @@ class PretrainingRun:
             "random": [generator.state for generator in seed_generators(self.model)],
         }
 
-    def _check_agreement(self):
-        """Raises `BadInput` where the workers are about to go on from different states."""
-        found = self.workers.table([self.step, self._fingerprint()])
-        other = next((number for number, row in enumerate(found) if tuple(row) != tuple(found[0])), None)
-        if other is None:
-            return
-        name, (step, _), (of_chief, _) = self.workers.cluster.name(other), found[other], found[0]
-        if step != of_chief:
-            raise BadInput(
-                f"The workers do not find the same checkpoints in {self.directory}: {name} goes on from step {step}, "
-                f"worker 0 from step {of_chief}; expected one directory that all machines share: mount it on each."
-            )
-        raise BadInput(
-            f"The workers begin with different weights at step {step}: those of {name} are not those of worker 0; "
-            "expected the same model, and on every machine the same checkpoints."
-        )
+    def _check_agreement(self, what, number, expected):
+        """Raises `BadInput` where a worker has another number than worker 0."""
+        of_chief, *others = self.workers.table([number])[:, 0]
+        for worker, found in enumerate(others, start=1):
+            if found != of_chief:
+                name = self.workers.cluster.name(worker)
+                raise BadInput(f"{what} is {found} for {name} and {of_chief} for worker 0; expected {expected}")
 
     def _fingerprint(self):
         state, value = self._state(), 0

@@ -229,8 +229,25 @@ def test_workers_that_do_not_share_the_directory_are_told_so(start, alone, tmp_p
     pair = start("run", "--resume", folders=(tmp_path, tmp_path / "other"))
     assert pair.codes == [2, 2], pair.stderr
     for number in (0, 1):
-        assert f"worker 1 ({pair.addresses[1]}) goes on from step 0, worker 0 from step 10" in pair.last_line(number)
+        said = (
+            f"The step to go on from is 0 for worker 1 ({pair.addresses[1]}) and 10 for worker 0; expected one run dir"
+        )
+        assert said in pair.last_line(number)
     assert os.listdir(tmp_path / "other") == []
+
+
+def test_the_shares_of_the_workers_make_up_each_batch_and_do_not_overlap(options):
+    """Over the end of an epoch, and from a place within one."""
+    from bert_keras.data.row_files import RowFiles
+
+    rows = RowFiles(options[3])
+    start, count = (0, 5), rows.num_rows() // 6 + 3
+    whole = rows.dataset(batch_size=6, start=start, drop_remainder=True).take(count)
+    shares = [rows.dataset(2, start=start, drop_remainder=True, num_shards=3, index=index) for index in range(3)]
+    for batch, *parts in zip(whole, *shares):
+        for name, values in batch.items():
+            dealt = np.stack([part[name].numpy() for part in parts], axis=1)
+            np.testing.assert_array_equal(dealt.reshape(values.shape), values.numpy(), err_msg=name)
 
 
 class TestOneProcess:
