@@ -140,7 +140,7 @@ class BatchQueue:
         with scheduler.changed:
             self._check(task)
             for part in self._parts(task):
-                if self.batches[-1].size + part.size > self._options.max_execution_batch_size:
+                if self.batches[-1].size + part.size > self._options.batch_limit:
                     self.batches.append(Batch())
                 self.batches[-1].add(part, scheduler.clock())
             # One thread suffices: whoever takes a batch looks for the next one when it is done. A thread that waits
@@ -165,11 +165,11 @@ class BatchQueue:
 
     def _is_due(self, now: float) -> bool:
         batch = self.batches[-1]
-        full = batch.size >= self._options.max_execution_batch_size
+        full = batch.size >= self._options.batch_limit
         return bool(batch.tasks) and (self.closed or full or now >= self.due)
 
     def _parts(self, task: Task) -> list[Task]:
-        limit = self._options.max_execution_batch_size
+        limit = self._options.batch_limit
         room = limit - self.batches[-1].size
         if task.size <= room or not self._options.enable_large_batch_splitting:
             return [task]
@@ -184,7 +184,7 @@ class BatchQueue:
             raise invalid(f"Task size {task.size} is larger than maximum input batch size {options.max_batch_size}")
         full = "The batch scheduling queue to which this task was submitted is full; "
         if options.enable_large_batch_splitting:
-            limit = options.max_execution_batch_size
+            limit = options.batch_limit
             room = (options.max_enqueued_batches - waiting) * limit + limit - last
             if task.size > room:
                 raise ServingError(

@@ -30,7 +30,7 @@ class QueueOptions:
         allowed_batch_sizes: a batch is filled up to the next of these; empty: any size.
         pad_variable_length_inputs: requests of different shapes are filled up to one shape.
         enable_large_batch_splitting: a request may be spread over several batches.
-        max_execution_batch_size: rows of a batch, with splitting.
+        max_execution_batch_size: rows of a batch, with splitting; None: max_batch_size.
     """
 
     max_batch_size: int = 1000
@@ -39,7 +39,13 @@ class QueueOptions:
     allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = False
     enable_large_batch_splitting: bool = False
-    max_execution_batch_size: int = 1000
+    max_execution_batch_size: int | None = None
+
+    @property
+    def batch_limit(self) -> int:
+        """The rows that a batch may have."""
+        split = self.enable_large_batch_splitting and self.max_execution_batch_size is not None
+        return self.max_execution_batch_size if split else self.max_batch_size
 
     def padded_size(self, size: int) -> int:
         """The rows of a batch of `size` rows after filling it up."""
@@ -73,7 +79,6 @@ def queue_options(parameters) -> QueueOptions:
         for name in ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "max_execution_batch_size")
         if parameters.HasField(name)
     }
-    limit = given.get("max_batch_size", QueueOptions.max_batch_size)
     splitting = parameters.enable_large_batch_splitting.value
     options = QueueOptions(
         **{
@@ -81,7 +86,6 @@ def queue_options(parameters) -> QueueOptions:
             # Without splitting the genuine scheduler takes 0 for 1, for the sake of models that rely on it.
             "max_enqueued_batches": given.get("max_enqueued_batches", QueueOptions.max_enqueued_batches)
             or (0 if splitting else 1),
-            "max_execution_batch_size": given.get("max_execution_batch_size", limit) if splitting else limit,
         },
         allowed_batch_sizes=tuple(parameters.allowed_batch_sizes),
         pad_variable_length_inputs=parameters.pad_variable_length_inputs,
@@ -106,9 +110,9 @@ def _check(options: QueueOptions) -> None:
         raise invalid(f"batch_timeout_micros must be non-negative; was {options.batch_timeout_micros}")
     if options.max_enqueued_batches < 1:
         raise _not_positive("max_enqueued_batches", options.max_enqueued_batches)
-    if options.max_execution_batch_size < 1:
-        raise _not_positive("max_execution_batch_size", options.max_execution_batch_size)
-    if options.max_execution_batch_size > limit:
+    if options.batch_limit < 1:
+        raise _not_positive("max_execution_batch_size", options.batch_limit)
+    if options.batch_limit > limit:
         raise invalid(
             "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to "
             "max_execution_batch_size."
