@@ -12,6 +12,7 @@ from serving.protos import (
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
+    model_pb2,
     predict_pb2,
     regression_pb2,
 )
@@ -147,8 +148,8 @@ class ServerCore:
             return inference.regress(servable, request, self._options, timeout_ms)
 
     def multi_inference(self, request, timeout_ms: int | None = None) -> inference_pb2.MultiInferenceResponse:
-        inference.check_tasks(request)
-        with self.use(request.tasks[0].model_spec) as servable:
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self.use(spec) as servable:
             return inference.multi_inference(servable, request, self._options, timeout_ms)
 
     def get_model_metadata(self, request, timeout_ms: int | None = None):

@@ -41,21 +41,16 @@ def regress(servable: Servable, request, options, timeout_ms: int | None = None)
     return response
 
 
-def check_tasks(request) -> None:
-    """What can be said of a MultiInferenceRequest before its model is looked up."""
-    if not request.tasks:
-        raise invalid("Inference request must have at least one task.")
-    names = [task.model_spec.name for task in request.tasks]
-    if not all(names):
-        raise invalid("Found ModelSpec with an empty model name.")
-    if len(set(names)) > 1:
-        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
-
-
 def multi_inference(servable: Servable, request, options, timeout_ms: int | None = None):
     """All tasks in one run of the session."""
+    if not request.tasks:
+        raise invalid("Inference request must have at least one task.")
     plans, seen, input_names = [], set(), set()
     for task in request.tasks:
+        if not task.model_spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
+        if task.model_spec.name != request.tasks[0].model_spec.name:
+            raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if name in seen:
             raise invalid(f"Duplicate evaluation of signature: {name}")

@@ -74,7 +74,6 @@ def _replay(servable: Servable, record, options) -> None:
     elif kind == "regress_log":
         inference.regress(servable, record.regress_log.request, options)
     elif kind == "multi_inference_log":
-        inference.check_tasks(record.multi_inference_log.request)
         inference.multi_inference(servable, record.multi_inference_log.request, options)
     elif kind is not None:
         number = record.DESCRIPTOR.fields_by_name[kind].number  # what the C++ enum of the oneof prints

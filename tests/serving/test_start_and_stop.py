@@ -209,6 +209,16 @@ def test_a_file_that_does_not_parse_fails_at_once_with_the_place(config_file):
     assert done.stderr.startswith("Error parsing text-format tensorflow.serving.ModelServerConfig: 1:")
 
 
+def test_batching_parameters_that_do_not_fit_fail_at_once(tmp_path):
+    path = tmp_path / "batching.config"
+    path.write_text("max_batch_size { value: 8 } allowed_batch_sizes: 4")
+    done = run("--model_base_path=/m", "--port=1", "--enable_batching", f"--batching_parameters_file={path}")
+    assert (done.returncode, done.stdout) == (
+        255,
+        FAILED + "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8\n",
+    )
+
+
 def test_a_taken_port_fails_at_once():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
