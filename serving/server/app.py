@@ -171,9 +171,9 @@ class ModelServer:
         while not self._stop_asked.wait(self._flags.model_config_file_poll_wait_seconds):
             try:
                 models = config.from_file(self._flags.model_config_file)
-                if models != self._models:
+                # The file has the last word, over calls of HandleReloadConfigRequest too.
+                if models is not None and models != self.core.models:
                     self.core.reload(models)
-                    self._models = models
             except (ServingError, ValueError) as error:
                 log.error("the model configuration is kept: %s", error)
 

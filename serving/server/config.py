@@ -27,15 +27,16 @@ class ModelSettings:
 def from_flags(flags: Flags) -> list[ModelSettings]:
     """The models that the flags name. Raises ServingError, or text_files.NotParsed."""
     if flags.model_config_file:
-        return from_file(flags.model_config_file)
+        return from_file(flags.model_config_file) or []
     config = model_server_config_pb2.ModelServerConfig()
     config.model_config_list.config.add(name=flags.model_name, base_path=flags.model_base_path, model_platform=PLATFORM)
     return from_proto(config)
 
 
-def from_file(path: str) -> list[ModelSettings]:
+def from_file(path: str) -> list[ModelSettings] | None:
+    """What the file lists; None where it holds no list at all, such as a file that is about to be written."""
     config = text_files.read(path, model_server_config_pb2.ModelServerConfig())
-    return from_proto(config)
+    return from_proto(config) if config.WhichOneof("config") else None
 
 
 def from_proto(config) -> list[ModelSettings]:

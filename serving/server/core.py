@@ -60,6 +60,11 @@ class ServerCore:
 
     # === Models ===
 
+    @property
+    def models(self) -> list[ModelSettings]:
+        """What the configuration that holds asks for."""
+        return self._models
+
     def reload(
         self,
         models: list[ModelSettings],

@@ -335,6 +335,40 @@ def test_ports_open_only_when_the_model_is_there_and_sigterm_ends_the_wait(start
 
 
 @pytest.mark.slow
+def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path, tmp_path):
+    texts = {
+        "models": f'model_config_list {{ config {{ name: "zoo" base_path: "{zoo_path}" model_platform: "tensorflow" '
+        "version_labels { key: 'stable' value: 1 } } }",
+        "batching": "max_batch_size { value: 2 }",
+        "monitoring": "prometheus_config { enable: true }",
+        "session": "intra_op_parallelism_threads: 1",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    server = start_process(
+        f"--model_config_file={tmp_path / 'models'}",
+        "--allow_version_labels_for_unavailable_models",
+        "--enable_batching",
+        f"--batching_parameters_file={tmp_path / 'batching'}",
+        f"--monitoring_config_file={tmp_path / 'monitoring'}",
+        f"--tensorflow_session_config_file={tmp_path / 'session'}",
+        f"--grpc_socket_path={tmp_path / 'socket'}",
+    )
+    server.wait_for_port()
+    too_many = predict_request("zoo", inputs={"x": np.float32([1, 2, 3])}, label="stable")
+    for endpoint in (server.endpoint, Endpoint(f"unix:{tmp_path / 'socket'}", "")):
+        assert endpoint.refusal("PredictionService/Predict", too_many) == (
+            "INVALID_ARGUMENT",
+            "Task size 3 is larger than maximum input batch size 2",
+        )
+    status, text = server.endpoint.http("/monitoring/prometheus/metrics")
+    assert status == 200
+    assert ':tensorflow:serving:request_count{model_name="zoo",status="INVALID_ARGUMENT"} 2' in text.splitlines()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) == 0
+
+
+@pytest.mark.slow
 def test_a_model_that_does_not_load_stops_the_server(start_process, tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"no graph")
