@@ -8,13 +8,15 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.server import config
+from serving.server import batching_parameters, config, configuration, text_files
+from serving.server.batching_parameters import PoolOptions, QueueOptions
 from serving.server.config import ModelSettings
 from serving.server.flags import Flags
+from serving.server.messages import SSLConfig
 from serving.server.status import ServingError
 from tests.serving.endpoint import predict_request
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "serving" / "deploy" / "models.config"
+DEPLOY = Path(__file__).resolve().parents[2] / "serving" / "deploy"
 
 
 @pytest.fixture
@@ -31,8 +33,13 @@ def entry(name, base_path, more=""):
     return f'name: "{name}" base_path: "{base_path}" model_platform: "tensorflow" {more}'
 
 
-def test_the_example_parses():
-    assert config.from_file(str(EXAMPLE)) == [ModelSettings("reviews", "/models/reviews", latest=1)]
+def test_the_examples_parse():
+    assert config.from_file(str(DEPLOY / "models.config")) == [ModelSettings("reviews", "/models/reviews", latest=1)]
+    pool, queue = batching_parameters.read(str(DEPLOY / "batching.config"))
+    assert (pool, queue) == (PoolOptions(2), QueueOptions(32, 2000, 100))
+    monitoring = Flags(monitoring_config_file=str(DEPLOY / "monitoring.config"))
+    assert configuration.read(monitoring).metrics_path == configuration.PROMETHEUS_PATH
+    assert text_files.read(str(DEPLOY / "ssl.config"), SSLConfig()) == SSLConfig()
 
 
 def test_flags_name_one_model():

@@ -1,5 +1,8 @@
 """ConfigProto of the sessions: from its file, from flags, and by what it changes."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from serving.server import configuration
@@ -38,6 +41,28 @@ def test_the_file_says_the_rest_and_flags_go_before_it(session_of):
 def test_mixed_precision_is_a_rewrite_of_the_graph(session_of):
     rewrites = session_of(mixed_precision="bfloat16").graph_options.rewrite_options
     assert rewrites.auto_mixed_precision_onednn_bfloat16 == type(rewrites).ON
+
+
+@pytest.mark.skipif(
+    "avx512_bf16" not in Path("/proc/cpuinfo").read_text(), reason="needs a processor that multiplies in bfloat16"
+)
+def test_mixed_precision_computes_products_in_bfloat16(session_of, tmp_path):
+    import tensorflow as tf
+
+    from serving.server.session import ModelSession
+
+    product = tf.function(lambda x: {"y": tf.linalg.matmul(x, tf.ones([64, 64]))})
+    module = tf.Module()
+    module.serve = product.get_concrete_function(tf.TensorSpec([None, 64], tf.float32, name="x"))
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=module.serve)
+    x = np.full((1, 64), 1.001, np.float32)  # 1 in bfloat16
+    answers = []
+    for mode in ("", "bfloat16"):
+        model = ModelSession.load(str(tmp_path / "1"), config=session_of(mixed_precision=mode))
+        signature = model.signatures["serving_default"]
+        (y,) = model.run({signature.inputs["x"].name: x}, [signature.outputs["y"].name])
+        answers.append(float(y[0, 0]))
+    assert answers == [pytest.approx(64.064, abs=1e-4), 64.0]
 
 
 def test_a_file_that_does_not_parse_is_told_with_its_place(session_of):
