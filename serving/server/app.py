@@ -135,7 +135,7 @@ class ModelServer:
         server = GrpcServer(
             self.core,
             addresses,
-            self._grpc_threads(),
+            self._threads(self._flags.grpc_max_threads),
             arguments,
             self._files.credentials,
             self._flags.enable_grpc_healthcheck_service,
@@ -145,11 +145,11 @@ class ModelServer:
         self.port = server.ports[0]
         log.info("running gRPC %s at %s", NAME, ", ".join(addresses))
 
-    def _grpc_threads(self) -> int:
-        batching, threads = self._files.batching, self._flags.grpc_max_threads
-        if batching is None or threads != 4 * CPUS:
-            return threads
-        return max(threads, min(2 * batching.max_batch_size, _MOST_BATCHING_THREADS))
+    def _threads(self, asked: int) -> int:
+        batching = self._files.batching
+        if batching is None or asked != 4 * CPUS:
+            return asked
+        return max(asked, min(2 * batching.max_batch_size, _MOST_BATCHING_THREADS))
 
     def _open_rest(self) -> None:
         from serving.server.rest_api import RestServer
@@ -161,7 +161,8 @@ class ModelServer:
         port = 0 if self._any_port else self._flags.rest_api_port
         cors = self._flags.rest_api_enable_cors_support
         shown = self._files.metrics_path, self.metrics
-        server = RestServer(routes, self._flags.host, port, self._flags.rest_api_num_threads, cors, *shown)
+        threads = self._threads(self._flags.rest_api_num_threads)
+        server = RestServer(routes, self._flags.host, port, threads, cors, *shown)
         server.start()
         self._rest = server
         self.rest_port = server.port

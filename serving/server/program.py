@@ -73,8 +73,11 @@ def _run(flags: Flags, models: list[ModelSettings], files: Configuration) -> int
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     print(f"{NAME}: loading TensorFlow", file=sys.stderr, flush=True)
-    _quiet_tensorflow()
-    server.append(ModelServer(flags, models, files=files))
+    try:
+        _quiet_tensorflow()
+        server.append(ModelServer(flags, models, files=files))
+    except (ImportError, RuntimeError) as error:  # no TensorFlow, or one that this server does not know how to use
+        return _start_failed(ServingError(Code.INTERNAL, str(error)))
     gc.collect()
     gc.freeze()  # what is imported stays: collecting an unloaded model's graph then does not look at it again
     try:

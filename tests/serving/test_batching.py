@@ -19,6 +19,7 @@ from serving.server.batching import BatchingSession
 from serving.server.batching_parameters import PoolOptions, QueueOptions
 from serving.server.metrics import Metrics
 from serving.server.status import Code, ServingError
+from tests.serving.until import until
 
 LONG = 10**9  # microseconds that no test waits
 
@@ -117,13 +118,6 @@ def batcher():
     yield make
     for one in made:
         one.close()
-
-
-def until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true in time"
-        time.sleep(0.001)
 
 
 def f32(*values):
@@ -231,6 +225,30 @@ def test_whatever_is_put_together_each_request_gets_its_own_rows(rows, splitting
         assert all(len(run) <= 7 for run in batching.inputs())
     finally:
         batching.close()
+
+
+def test_many_callers_at_once_each_get_their_own_rows(batcher):
+    batching = batcher(
+        threads=3,
+        clock=time.monotonic,
+        max_batch_size=8,
+        batch_timeout_micros=200,
+        max_enqueued_batches=1000,
+        allowed_batch_sizes=(4, 8),
+        enable_large_batch_splitting=True,
+        max_execution_batch_size=5,
+    )
+
+    def ask_often(caller):
+        random = np.random.default_rng(caller)
+        for _ in range(100):
+            x = random.integers(0, 1000, random.integers(1, 9)).astype(np.float32)
+            (y,) = batching.session.run({"x": x}, ["y"])
+            assert y.tolist() == (2 * x).tolist()
+        return True
+
+    assert all(batching.callers.map(ask_often, range(16)))
+    assert len(batching.model.runs) < 16 * 100
 
 
 # === Filling up ===

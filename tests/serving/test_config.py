@@ -1,7 +1,6 @@
 """Model configuration: files, policies, and the example that ships."""
 
 import logging
-import time
 from pathlib import Path
 
 import grpc
@@ -15,6 +14,7 @@ from serving.server.flags import Flags
 from serving.server.messages import SSLConfig
 from serving.server.status import ServingError
 from tests.serving.endpoint import predict_request
+from tests.serving.until import until
 
 DEPLOY = Path(__file__).resolve().parents[2] / "serving" / "deploy"
 
@@ -137,13 +137,6 @@ def test_policies_and_labels_of_a_changed_file_are_followed(start_server, put_ve
     until(
         lambda: endpoint.call("PredictionService/Predict", predict_request("m", inputs=x)).model_spec.version.value == 1
     )
-
-
-def until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true in time"
-        time.sleep(0.05)
 
 
 def answer(endpoint, request):

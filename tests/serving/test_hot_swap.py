@@ -13,6 +13,7 @@ from serving.protos import get_model_status_pb2, model_pb2, predict_pb2
 from serving.server.session import ModelSession
 from serving.server.status import ServingError
 from tests.serving.endpoint import predict_request
+from tests.serving.until import until
 
 PREDICT = "PredictionService/Predict"
 
@@ -26,13 +27,6 @@ def states(endpoint):
     request = get_model_status_pb2.GetModelStatusRequest(model_spec=model_pb2.ModelSpec(name="m"))
     response = endpoint.call("ModelService/GetModelStatus", request)
     return {s.version: (s.state, s.status.error_code) for s in response.model_version_status}
-
-
-def until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true in time"
-        time.sleep(0.02)
 
 
 class Load:
@@ -66,9 +60,12 @@ class Load:
                     self.failures.append((error.code().name, error.details()))
 
 
-def test_swaps_under_load_fail_no_request_and_mix_no_version(start_server, settings_of, put_version, tmp_path):
+@pytest.mark.parametrize("batching", [False, True])
+def test_swaps_under_load_fail_no_request_and_mix_no_version(
+    start_server, settings_of, put_version, tmp_path, batching
+):
     put_version(tmp_path, 1)
-    _, endpoint = start_server(settings_of("m", tmp_path))
+    _, endpoint = start_server(settings_of("m", tmp_path), enable_batching=batching)
     with Load(endpoint) as load:
         for version in range(2, 8):
             put_version(tmp_path, version, like=1 + version % 2)

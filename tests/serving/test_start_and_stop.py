@@ -42,7 +42,7 @@ def run(*arguments, cwd=ROOT):
         "import sys\nfrom serving.server.program import main\n"
         "class Blocked:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        assert name != 'tensorflow', 'TensorFlow is imported'\n"
+        "        if name == 'tensorflow': raise ImportError('no TensorFlow here')\n"
         "sys.meta_path.insert(0, Blocked())\n"
         "sys.exit(main(sys.argv[1:]))"
     )
@@ -207,6 +207,11 @@ def test_a_file_that_does_not_parse_fails_at_once_with_the_place(config_file):
     done = run(f"--model_config_file={config_file}")
     assert (done.returncode, done.stdout) == (255, FAILED + f"Invalid protobuf file: '{config_file}'\n")
     assert done.stderr.startswith("Error parsing text-format tensorflow.serving.ModelServerConfig: 1:")
+
+
+def test_a_tensorflow_that_cannot_be_used_fails_in_one_line():
+    done = run("--model_base_path=/m", f"--port={free_ports(1)[0]}")
+    assert (done.returncode, done.stdout) == (255, "Failed to start server. Error: INTERNAL: no TensorFlow here\n")
 
 
 def test_batching_parameters_that_do_not_fit_fail_at_once(tmp_path):

@@ -9,15 +9,7 @@ from serving.server.config import ModelSettings
 from serving.server.manager import ModelManager
 from serving.server.servable import Servable
 from serving.server.status import Code, ServingError
-
-
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("did not come true in time")
+from tests.serving.until import until
 
 
 class FakeSession:
