@@ -27,6 +27,7 @@ _API = (
     "status",
 )
 _MODULES = {f"{name}_pb2": f"tensorflow_serving.apis.{name}_pb2" for name in _API} | {
+    "config_pb2": "tensorflow.core.protobuf.config_pb2",
     "example_pb2": "tensorflow.core.example.example_pb2",
     "feature_pb2": "tensorflow.core.example.feature_pb2",
     "meta_graph_pb2": "tensorflow.core.protobuf.meta_graph_pb2",

@@ -12,14 +12,15 @@ from bert_keras.cli.progress import working
 from bert_keras.cli.quiet import load_model
 from bert_keras.errors import BadInput, WorkFailed
 
-_PORT = click.IntRange(0, 65535)
+_PORT = click.IntRange(1, 65535)
+_REST_PORT = click.IntRange(0, 65535)
 
 
 @click.command(cls=contract.Command, short_help="Serve a model over gRPC and REST.")
 @click.argument("path", metavar="DIR|BASE")
 @click.option("--name", help="The model's name for clients. Without this: the directory's name.")
 @click.option("--port", type=_PORT, default=8500, show_default=True, help="gRPC.")
-@click.option("--rest-port", type=_PORT, default=8501, show_default=True, help="REST; 0 = none.")
+@click.option("--rest-port", type=_REST_PORT, default=8501, show_default=True, help="REST; 0 = none.")
 @click.option("--host", help="Address to listen on. Without this: this machine only.")
 @click.option("--binary", metavar="FILE", help="The tensorflow_model_server to use. Without this: the one on PATH.")
 def serve(path, name, port, rest_port, host, binary):

@@ -1,7 +1,7 @@
 import os
 import sys
 
-from serving.server.app import main
+from serving.server.program import main
 
 code = main()
 sys.stdout.flush()

@@ -2,13 +2,11 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
-
-from google.protobuf import text_format
 
 from serving.protos import model_server_config_pb2
+from serving.server import text_files
 from serving.server.flags import Flags
-from serving.server.status import ServingError, invalid
+from serving.server.status import invalid
 
 PLATFORM = "tensorflow"
 _MODEL_TYPES = {1: "tensorflow", 2: "other"}
@@ -27,28 +25,18 @@ class ModelSettings:
 
 
 def from_flags(flags: Flags) -> list[ModelSettings]:
-    """The models that the flags name. Raises ServingError, or ValueError for a file that does not parse."""
+    """The models that the flags name. Raises ServingError, or text_files.NotParsed."""
     if flags.model_config_file:
-        return from_file(flags.model_config_file)
+        return from_file(flags.model_config_file) or []
     config = model_server_config_pb2.ModelServerConfig()
     config.model_config_list.config.add(name=flags.model_name, base_path=flags.model_base_path, model_platform=PLATFORM)
     return from_proto(config)
 
 
-def from_file(path: str) -> list[ModelSettings]:
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ServingError(5, f"{path}; {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ServingError(3, f"Invalid protobuf file: '{path}'") from None
-    config = model_server_config_pb2.ModelServerConfig()
-    try:
-        text_format.Parse(text, config)
-    except text_format.ParseError as error:
-        at, _, what = str(error).partition(" : ")
-        raise ValueError(f"Error parsing text-format tensorflow.serving.ModelServerConfig: {at}: {what}") from None
-    return from_proto(config)
+def from_file(path: str) -> list[ModelSettings] | None:
+    """What the file lists; None where it holds no list at all, such as a file that is about to be written."""
+    config = text_files.read(path, model_server_config_pb2.ModelServerConfig())
+    return from_proto(config) if config.WhichOneof("config") else None
 
 
 def from_proto(config) -> list[ModelSettings]:

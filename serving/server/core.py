@@ -1,6 +1,7 @@
 """What the server does, without a transport: gRPC, REST and warm-up all come here, so codes and texts cannot differ."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from serving.protos import (
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
+    model_pb2,
     predict_pb2,
     regression_pb2,
 )
 from serving.server import config, inference, predict
 from serving.server.config import ModelSettings
 from serving.server.manager import ModelManager
+from serving.server.metrics import Metrics
 from serving.server.servable import Servable
 from serving.server.states import State
 from serving.server.status import ServingError, failed_precondition, invalid, not_found
@@ -36,11 +39,19 @@ class ServerCore:
     Args:
         manager: where the loaded versions are.
         options: what holds for every call.
-        labels_ahead: version labels may name versions that are not loaded.
+        labels_ahead: a label that is not in use yet may name a version that is not loaded.
+        metrics: where calls are counted.
     """
 
-    def __init__(self, manager: ModelManager, options: CallOptions, labels_ahead: bool = False):
+    def __init__(
+        self,
+        manager: ModelManager,
+        options: CallOptions,
+        labels_ahead: bool = False,
+        metrics: Metrics | None = None,
+    ):
         self.manager = manager
+        self.metrics = metrics or Metrics()
         self._options = options
         self._labels_ahead = labels_ahead
         self._labels: dict[str, dict[str, int]] = {}
@@ -49,13 +60,21 @@ class ServerCore:
 
     # === Models ===
 
+    @property
+    def models(self) -> list[ModelSettings]:
+        """What the configuration that holds asks for."""
+        return self._models
+
     def reload(
         self,
         models: list[ModelSettings],
         what: str = "model(s)",
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Serves these models and no others; returns when every one that was not served before answers."""
+        """Serves these models and no others; returns when every one that was not served before answers.
+
+        Labels are looked at first: they name versions that answer already, at the start none.
+        """
         with self._reloading:
             platforms = {model.name: model.platform for model in self._models}
             for model in models:
@@ -65,10 +84,10 @@ class ServerCore:
                         f"Illegal to change a model's platform. For model {model.name} platform was {before} "
                         f"and new platform requested is {model.platform}"
                     )
+            self._set_labels(models)
             added = self.manager.configure(models)
             self._models = models
             self.manager.wait_until_ready(added, what, interrupted)
-            self._set_labels(models)
 
     @contextmanager
     def use(self, spec) -> Iterator[Servable]:
@@ -102,13 +121,22 @@ class ServerCore:
 
     def _set_labels(self, models: list[ModelSettings]) -> None:
         for model in models:
-            for version in model.labels.values():
-                if version not in self.manager.available(model.name) and not self._labels_ahead:
+            in_use = self._labels.get(model.name, {})
+            for label, version in model.labels.items():
+                ahead = self._labels_ahead and in_use.get(label, version) == version
+                if version not in self.manager.available(model.name) and not ahead:
                     raise failed_precondition(
                         f"Request to assign label to version {version} of model {model.name}, which is not currently "
                         "available for inference"
                     )
         self._labels = {model.name: dict(model.labels) for model in models}
+
+    def count(self, model: str, api: str, entrypoint: str, started: float, failure: ServingError | None) -> None:
+        """Counts a call that began at `started` (`time.perf_counter`) and is done; latencies of answers only."""
+        if failure is None:
+            took = (time.perf_counter() - started) * 1e6
+            self.metrics.request_latency.observe(took, model, api, entrypoint)
+        self.metrics.request_count.add(model, failure.code.name if failure else "OK")
 
     # === PredictionService ===
 
@@ -125,8 +153,8 @@ class ServerCore:
             return inference.regress(servable, request, self._options, timeout_ms)
 
     def multi_inference(self, request, timeout_ms: int | None = None) -> inference_pb2.MultiInferenceResponse:
-        inference.check_tasks(request)
-        with self.use(request.tasks[0].model_spec) as servable:
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self.use(spec) as servable:
             return inference.multi_inference(servable, request, self._options, timeout_ms)
 
     def get_model_metadata(self, request, timeout_ms: int | None = None):
@@ -178,9 +206,12 @@ class ServerCore:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. Only ModelConfigList is currently "
                 "supported"
             )
+        before = {name: self.metrics.value(name) for name in request.metric_names}
         self.reload(config.from_proto(request.config))
         response = model_management_pb2.ReloadConfigResponse()
         _fill(response.status, None)
+        for name, value in before.items():
+            response.metric.add(name=name, int64_value_increase=self.metrics.value(name) - value)
         return response
 
 

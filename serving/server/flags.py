@@ -2,6 +2,9 @@
 
 import os
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
+
+from serving.server.status import invalid
 
 CPUS = os.cpu_count() or 1
 
@@ -24,6 +27,11 @@ class Flags:
     rest_api_num_threads: int = flag(4 * CPUS, "REST requests that run at the same time")
     rest_api_timeout_in_ms: int = flag(30_000, "time limit of a REST request")
     rest_api_enable_cors_support: bool = flag(False, "send CORS headers")
+    enable_batching: bool = flag(False, "put requests together: one run of the model for several of them")
+    batching_parameters_file: str = flag("", "text-format BatchingParameters; needs --enable_batching")
+    enable_per_model_batching_parameters: bool = flag(
+        False, "take them from batching_params.pbtxt beside the model (the threads: from --batching_parameters_file)"
+    )
     model_name: str = flag("default", "name of the model (without --model_config_file)")
     model_base_path: str = flag("", "absolute path of the folder of versions (without --model_config_file)")
     model_config_file: str = flag("", "text-format ModelServerConfig with one or more models")
@@ -32,16 +40,22 @@ class Flags:
     max_num_load_retries: int = flag(5, "how often a failed load is tried again")
     load_retry_interval_micros: int = flag(60_000_000, "time between these tries")
     num_load_threads: int = flag(0, "threads that load models; 0: one")
+    num_unload_threads: int = flag(0, "threads that unload models; 0: one")
     saved_model_tags: str = flag("serve", "comma-separated tags of the graph to load")
     enable_model_warmup: bool = flag(True, "replay assets.extra/tf_serving_warmup_requests before a version serves")
-    num_request_iterations_for_warmup: int = flag(1, "how often each warm-up record is replayed")
+    num_request_iterations_for_warmup: int = flag(0, "how often each warm-up record is replayed; 0: once")
     tensorflow_session_parallelism: int = flag(0, "threads within and between ops; 0: TensorFlow chooses")
     tensorflow_intra_op_parallelism: int = flag(0, "threads within one op; 0: TensorFlow chooses")
     tensorflow_inter_op_parallelism: int = flag(0, "ops that run at the same time; 0: TensorFlow chooses")
+    tensorflow_session_config_file: str = flag("", "text-format ConfigProto of the sessions; flags above go before it")
+    mixed_precision: str = flag("", "bfloat16: compute in it where that is safe")
     per_process_gpu_memory_fraction: float = flag(0.0, "share of each GPU's memory; 0: TensorFlow chooses")
     grpc_max_threads: int = flag(4 * CPUS, "gRPC calls that run at the same time")
     grpc_channel_arguments: str = flag("", "comma-separated name=value for the gRPC server")
-    allow_version_labels_for_unavailable_models: bool = flag(False, "labels may name versions that are not loaded")
+    ssl_config_file: str = flag("", "text-format SSLConfig: TLS for gRPC (REST has none)")
+    enable_grpc_healthcheck_service: bool = flag(False, "answer grpc.health.v1.Health")
+    monitoring_config_file: str = flag("", "text-format MonitoringConfig: metrics for Prometheus on the REST port")
+    allow_version_labels_for_unavailable_models: bool = flag(False, "new labels may name versions that are not loaded")
     enable_signature_method_name_check: bool = flag(False, "check the method_name of signatures")
     enable_serialization_as_tensor_content: bool = flag(False, "answer with tensor_content, not float_val and its like")
     version: bool = flag(False, "print the version and exit")
@@ -49,36 +63,36 @@ class Flags:
     drain_timeout_seconds: int = flag(30, "SIGTERM: how long requests under way may take", extension=True)
 
 
+class Parsed(NamedTuple):
+    """flags; notes: sentences about flags without effect; unknown: arguments that no server knows."""
+
+    flags: Flags
+    notes: list[str]
+    unknown: list[str]
+
+
 # Flags of TensorFlow Serving that change nothing here that a caller could see.
 IGNORED = (
     "enable_profiler",
     "flush_filesystem_caches",
-    "num_unload_threads",
-    "xla_cpu_compilation_enabled",
-    "prefer_tflite_model",
+    "num_tflite_interpreters_per_pool",
+    "num_tflite_pools",
     "remove_unused_fields_from_bundle_metagraph",
+    "skip_initialize_tpu",
+    "xla_cpu_compilation_enabled",
+    "xla_gpu_compilation_enabled",
 )
 # Flags that must not be passed over in silence: without them the server would not be what was asked for.
-REFUSED = (
-    "batching_parameters_file",
-    "enable_batching",
-    "enable_grpc_healthcheck_service",
-    "enable_per_model_batching_parameters",
-    "mixed_precision",
-    "monitoring_config_file",
-    "platform_config_file",
-    "ssl_config_file",
-    "tensorflow_session_config_file",
-)
+REFUSED = ("platform_config_file", "prefer_tflite_model", "thread_pool_factory_config_file", "use_alts_credentials")
 
 
-def parse(argv: list[str]) -> tuple[Flags, list[str]]:
-    """Flags from `--name=value`, `--name value` and, for booleans, `--name`; and notes to print.
+def parse(argv: list[str]) -> Parsed:
+    """Flags from `--name=value`, `--name value` and, for booleans, `--name`.
 
-    Unknown arguments are noted and passed over, as TensorFlow Serving does. Raises BadFlag.
+    Unknown arguments are passed over, as TensorFlow Serving does. Raises BadFlag.
     """
     known = {f.name: f for f in fields(Flags)}
-    values, notes = {}, []
+    values, notes, unknown = {}, [], []
     rest = list(argv)
     while rest:
         argument = rest.pop(0)
@@ -87,13 +101,13 @@ def parse(argv: list[str]) -> tuple[Flags, list[str]]:
             if name in IGNORED or name in REFUSED:
                 _passed_over(name, text, notes)
             else:
-                notes.append(f"unknown argument {argument!r} is ignored")
+                unknown.append(argument)
             continue
         kind = known[name].type
         if not has_value:
             text = "true" if kind is bool else _next_value(name, rest)
         values[name] = _convert(name, kind, text)
-    return Flags(**values), notes
+    return Parsed(Flags(**values), notes, unknown)
 
 
 def usage() -> str:
@@ -105,27 +119,60 @@ def usage() -> str:
 
 
 def check(flags: Flags) -> None:
-    """What can be seen to be wrong before TensorFlow is imported. Raises BadFlag."""
+    """What can be seen to be wrong before TensorFlow is imported. Raises ServingError INVALID_ARGUMENT."""
+    if not flags.port and not flags.grpc_socket_path:
+        raise invalid("server_options.grpc_port is not set.")
     if not flags.model_config_file and not flags.model_base_path:
-        raise BadFlag("neither --model_base_path nor --model_config_file is given: there is no model to serve")
-    if not flags.port and not flags.rest_api_port and not flags.grpc_socket_path:
-        raise BadFlag("--port, --rest_api_port and --grpc_socket_path are all off: there is nothing to listen on")
-    for name in ("port", "rest_api_port"):
-        if not 0 <= getattr(flags, name) <= 65535:
-            raise BadFlag(f"--{name}={getattr(flags, name)} is no TCP port: expected 0 to 65535")
+        raise invalid("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    if flags.batching_parameters_file and not flags.enable_batching:
+        raise invalid(
+            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
+        )
+    threads = "intra_op", "inter_op", "session"
+    if all(getattr(flags, f"tensorflow_{name}_parallelism") > 0 for name in threads):
+        raise invalid(
+            "Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
+            "separately. You cannot configure all."
+        )
+    _check_numbers(flags)
     if flags.port and flags.port == flags.rest_api_port:
-        raise BadFlag(f"--port and --rest_api_port are both {flags.port}: they need two ports")
-    for name in ("rest_api_num_threads", "grpc_max_threads"):
-        if getattr(flags, name) < 1:
-            raise BadFlag(f"--{name}={getattr(flags, name)}: expected at least 1")
+        raise invalid(f"--port and --rest_api_port are both {flags.port}: they need two ports")
+    if flags.mixed_precision not in ("", "bfloat16"):
+        raise invalid(f"--mixed_precision={flags.mixed_precision}: expected bfloat16")
     for pair in filter(None, flags.grpc_channel_arguments.split(",")):
         if "=" not in pair:
-            raise BadFlag(f"--grpc_channel_arguments: {pair!r} is not name=value")
+            raise invalid(f"--grpc_channel_arguments: {pair!r} is not name=value")
+
+
+def idle(flags: Flags) -> list[str]:
+    """Sentences about flags that do nothing without others."""
+    notes = []
+    if flags.enable_per_model_batching_parameters and not flags.enable_batching:
+        notes.append("--enable_per_model_batching_parameters has no effect without --enable_batching")
+    if flags.monitoring_config_file and not flags.rest_api_port:
+        notes.append("--monitoring_config_file has no effect without --rest_api_port")
+    if flags.ssl_config_file and flags.rest_api_port:
+        notes.append("--ssl_config_file is for gRPC alone: --rest_api_port takes plain connections")
+    if flags.model_config_file_poll_wait_seconds and not flags.model_config_file:
+        notes.append("--model_config_file_poll_wait_seconds has no effect without --model_config_file")
+    return notes
+
+
+def _check_numbers(flags: Flags) -> None:
+    for name in ("port", "rest_api_port"):
+        if not 0 <= getattr(flags, name) <= 65535:
+            raise invalid(f"--{name}={getattr(flags, name)} is no TCP port: expected 0 to 65535")
+    for name in ("rest_api_num_threads", "grpc_max_threads"):
+        if getattr(flags, name) < 1:
+            raise invalid(f"--{name}={getattr(flags, name)}: expected at least 1")
+    for name in ("file_system_poll_wait_seconds", "model_config_file_poll_wait_seconds", "max_num_load_retries"):
+        if getattr(flags, name) < 0:
+            raise invalid(f"--{name}={getattr(flags, name)}: expected 0 or more")
 
 
 def _passed_over(name: str, text: str, notes: list[str]) -> None:
-    off = text.lower() in ("false", "0") or (not text and name not in REFUSED)
-    if name in REFUSED and not off:
+    if name in REFUSED and text.lower() not in ("false", "0"):
         raise BadFlag(f"--{name} is not supported by the embedded server: leave it out, or use tensorflow_model_server")
     notes.append(f"--{name} has no effect in the embedded server")
 

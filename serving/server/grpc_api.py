@@ -1,6 +1,7 @@
 """The gRPC transport: tensorflow.serving.PredictionService and ModelService over the calls of ServerCore."""
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -15,6 +16,7 @@ from serving.protos import (
     regression_pb2,
 )
 from serving.server.core import ServerCore
+from serving.server.health import Health
 from serving.server.status import ServingError, unexpected
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,9 @@ _MAX_MESSAGE = 2**31 - 1
 _MAX_DETAILS = 1024
 _CUT = "...TRUNCATED"
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+# The calls that TensorFlow Serving counts.
+_COUNTED = ("Predict", "Classify", "Regress")
 
 # Method -> request class, name of the call in ServerCore.
 _SERVICES = {
@@ -51,9 +56,19 @@ class GrpcServer:
     Args:
         addresses: "host:port" (port 0: any free one, see `ports`) or "unix:/path".
         arguments: further gRPC channel arguments.
+        credentials: TLS, on every address; None: plain connections.
+        health: answer grpc.health.v1.Health.
     """
 
-    def __init__(self, core: ServerCore, addresses: list[str], max_threads: int, arguments: dict | None = None):
+    def __init__(
+        self,
+        core: ServerCore,
+        addresses: list[str],
+        max_threads: int,
+        arguments: dict | None = None,
+        credentials: grpc.ServerCredentials | None = None,
+        health: bool = False,
+    ):
         options = {
             "grpc.max_receive_message_length": _MAX_MESSAGE,
             "grpc.max_send_message_length": _MAX_MESSAGE,
@@ -62,8 +77,12 @@ class GrpcServer:
         }
         self._server = grpc.server(ThreadPoolExecutor(max_threads, "grpc"), options=list(options.items()))
         for service, methods in _SERVICES.items():
-            handlers = {name: _handler(core, *what) for name, what in methods.items()}
+            handlers = {name: _handler(core, name, *what) for name, what in methods.items()}
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+        self._health = Health() if health else None
+        if self._health:
+            self._server.add_generic_rpc_handlers([self._health.handler()])
+        self._credentials = credentials
         self._addresses = addresses
         self.ports: list[int] = []
 
@@ -71,7 +90,7 @@ class GrpcServer:
         """Opens the ports. Raises OSError when one is taken."""
         for address in self._addresses:
             try:
-                port = self._server.add_insecure_port(address)
+                port = self._open(address)
             except RuntimeError:
                 port = 0
             if not port:
@@ -81,7 +100,14 @@ class GrpcServer:
 
     def stop(self, grace: float | None) -> None:
         """Refuses new calls, answers those under way, at most for `grace` seconds."""
+        if self._health:
+            self._health.shut_down()
         self._server.stop(grace).wait()
+
+    def _open(self, address: str) -> int:
+        if self._credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._credentials)
 
 
 def details(message: str) -> str:
@@ -89,10 +115,12 @@ def details(message: str) -> str:
     return message if len(message) <= _MAX_DETAILS else message[:_MAX_DETAILS] + _CUT
 
 
-def _handler(core: ServerCore, request_class, call: str):
+def _handler(core: ServerCore, api: str, request_class, call: str):
     answer = getattr(core, call)
 
     def handle(request, context):
+        started = time.perf_counter()
+        failure = None
         try:
             return answer(request, _timeout_ms(context))
         except ServingError as error:
@@ -100,6 +128,9 @@ def _handler(core: ServerCore, request_class, call: str):
         except Exception as error:
             log.exception("%s failed", call)
             failure = unexpected(error)
+        finally:
+            if api in _COUNTED:
+                core.count(request.model_spec.name, api, "GRPC", started, failure)
         context.abort(_CODES[int(failure.code)], details(failure.message))
 
     return grpc.unary_unary_rpc_method_handler(

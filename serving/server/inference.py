@@ -19,10 +19,11 @@ def classify(servable: Servable, request, options, timeout_ms: int | None = None
         _check_method(signature, CLASSIFY, "classification")
     fetches = _classify_fetches(signature)
     examples = serialized_examples(request.input)
-    values = _run(servable, signature, examples, list(fetches.values()), timeout_ms)
+    values = _run(servable, signature, examples, list(fetches.values()), timeout_ms, "Classify")
     response = classification_pb2.ClassificationResponse()
     fill_spec(response.model_spec, servable, request.model_spec.name, name)
     _fill_classes(response.result, dict(zip(fetches, values)), len(examples))
+    servable.metrics.count_examples(servable.name, len(examples))
     return response
 
 
@@ -32,28 +33,24 @@ def regress(servable: Servable, request, options, timeout_ms: int | None = None)
         _check_method(signature, REGRESS, "regression")
     fetches = _regress_fetches(signature)
     examples = serialized_examples(request.input)
-    values = _run(servable, signature, examples, list(fetches.values()), timeout_ms)
+    values = _run(servable, signature, examples, list(fetches.values()), timeout_ms, "Regress")
     response = regression_pb2.RegressionResponse()
     fill_spec(response.model_spec, servable, request.model_spec.name, name)
     _fill_values(response.result, values[0], len(examples))
+    servable.metrics.count_examples(servable.name, len(examples))
     return response
-
-
-def check_tasks(request) -> None:
-    """What can be said of a MultiInferenceRequest before its model is looked up."""
-    if not request.tasks:
-        raise invalid("Inference request must have at least one task.")
-    names = [task.model_spec.name for task in request.tasks]
-    if not all(names):
-        raise invalid("Found ModelSpec with an empty model name.")
-    if len(set(names)) > 1:
-        raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
 
 
 def multi_inference(servable: Servable, request, options, timeout_ms: int | None = None):
     """All tasks in one run of the session."""
+    if not request.tasks:
+        raise invalid("Inference request must have at least one task.")
     plans, seen, input_names = [], set(), set()
     for task in request.tasks:
+        if not task.model_spec.name:
+            raise invalid("Found ModelSpec with an empty model name.")
+        if task.model_spec.name != request.tasks[0].model_spec.name:
+            raise invalid("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if name in seen:
             raise invalid(f"Duplicate evaluation of signature: {name}")
@@ -73,7 +70,7 @@ def multi_inference(servable: Servable, request, options, timeout_ms: int | None
         plans.append((task, name, signature, fetches))
     examples = serialized_examples(request.input)
     wanted = sorted({tensor for *_, fetches in plans for tensor in fetches.values()})
-    values = dict(zip(wanted, _run(servable, plans[0][2], examples, wanted, timeout_ms)))
+    values = dict(zip(wanted, _run(servable, plans[0][2], examples, wanted, timeout_ms, "MultiInference")))
     response = inference_pb2.MultiInferenceResponse()
     for task, name, _, fetches in plans:
         result = response.results.add()
@@ -83,6 +80,7 @@ def multi_inference(servable: Servable, request, options, timeout_ms: int | None
             _fill_classes(result.classification_result, outputs, len(examples))
         else:
             _fill_values(result.regression_result, outputs["outputs"], len(examples))
+    servable.metrics.count_examples(servable.name, len(examples))
     return response
 
 
@@ -107,8 +105,8 @@ def _signature(servable: Servable, request):
     return name, servable.signatures[name]
 
 
-def _run(servable: Servable, signature, examples, fetches: list[str], timeout_ms):
-    return servable.run({signature.inputs["inputs"].name: examples}, fetches, timeout_ms)
+def _run(servable: Servable, signature, examples, fetches: list[str], timeout_ms, api: str):
+    return servable.run({signature.inputs["inputs"].name: examples}, fetches, timeout_ms, api)
 
 
 def _check_method(signature, method: str, kind: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from serving.server import versions
 from serving.server.flags import BadFlag, check, parse
+from serving.server.status import ServingError
 
 BINARY = "tensorflow_model_server"
 # What only the embedded server knows. TensorFlow Serving always listens on all addresses.
@@ -85,9 +86,11 @@ def plan(flags: Sequence[str], binary: str | None = None) -> Launch:
     if found:
         return _genuine(found, flags)
     try:
-        check(parse(list(flags))[0])
+        check(parse(list(flags)).flags)
     except BadFlag as error:
         raise BadLaunch(str(error)) from None
+    except ServingError as error:
+        raise BadLaunch(error.message) from None
     # The module is found from any working directory, installed or not.
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

@@ -32,7 +32,7 @@ class ModelManager:
         load: `(name, version, path) -> Servable`, warmed up; raises ServingError.
         poll_seconds: time between looks at the file system; 0: only until every model is there.
         max_retries, retry_seconds: how often and when a failed load is tried again.
-        load_threads: loads that run at the same time.
+        load_threads, unload_threads: loads, and unloads, that run at the same time.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class ModelManager:
         max_retries: int = 5,
         retry_seconds: float = 60.0,
         load_threads: int = 1,
+        unload_threads: int = 1,
     ):
         self._load = load
         self._poll_seconds = poll_seconds
@@ -54,7 +55,7 @@ class ModelManager:
         self._wake = threading.Event()
         self._stopping = False
         self._loaders = ThreadPoolExecutor(max(load_threads, 1), "load")
-        self._unloaders = ThreadPoolExecutor(2, "unload")
+        self._unloaders = ThreadPoolExecutor(max(unload_threads, 1), "unload")
         self._poller = threading.Thread(target=self._poll_forever, name="poll", daemon=True)
         self._complained: set[tuple[str, str]] = set()
 
@@ -108,8 +109,8 @@ class ModelManager:
             why = "".join(f"{{{record} due to error: {record.error}}}, " for record in lost)
             raise ServingError(Code.UNKNOWN, f"{len(lost)} {what} did not become available: {{{why}}}")
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Drains and closes everything."""
+    def stop(self, timeout: float | None = None) -> bool:
+        """Drains and closes everything; False where a request was still under way after `timeout` seconds."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -121,10 +122,14 @@ class ModelManager:
             servables = [servable for table in self._table.values() for servable in table.values()]
             self._table = {}
         deadline = None if timeout is None else time.monotonic() + timeout
+        drained = True
         for servable in servables:
             if servable.drain(None if deadline is None else max(deadline - time.monotonic(), 0)):
                 servable.close()
+            else:
+                drained = False
         self._unloaders.shutdown(wait=timeout is None)
+        return drained
 
     # === Polling ===
 

@@ -7,6 +7,7 @@ import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+from serving.server.metrics import Metrics
 from serving.server.rest_routes import API, Routes, error_response
 from serving.server.status import Code, ServingError, invalid
 
@@ -14,6 +15,7 @@ log = logging.getLogger(__name__)
 
 _MAX_BODY = 2**31 - 1
 _IDLE_SECONDS = 120
+_NOT_FOUND = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
@@ -27,13 +29,26 @@ class RestServer:
     Args:
         host, port: where to listen; port 0 takes any free one, see `port`.
         max_running: requests that are worked on at the same time; further ones wait.
+        cors: send CORS headers to pages of other hosts.
+        metrics_path, metrics: where Prometheus finds which numbers; None: nowhere.
     """
 
-    def __init__(self, routes: Routes, host: str, port: int, max_running: int, cors: bool = False):
+    def __init__(
+        self,
+        routes: Routes,
+        host: str,
+        port: int,
+        max_running: int,
+        cors: bool = False,
+        metrics_path: str | None = None,
+        metrics: Metrics | None = None,
+    ):
         self._address = (host, port)
         self._routes = routes
         self._slots = threading.BoundedSemaphore(max_running)
         self._cors = cors
+        self._metrics_path = metrics_path
+        self._metrics = metrics
         self._running = 0
         self._idle = threading.Condition()
         self._http: ThreadingHTTPServer | None = None
@@ -62,6 +77,10 @@ class RestServer:
             self._idle.wait_for(lambda: not self._running, grace)
 
     def answer(self, method: str, path: str, body: bytes, origin: str | None) -> tuple[int, str, dict[str, str]]:
+        if path == self._metrics_path:
+            return 200, self._metrics.text(), {"Content-Type": "text/plain"}
+        if not API.fullmatch(path):
+            return 404, _NOT_FOUND, {"Content-Type": "text/html"}
         headers = {"Content-Type": "application/json"} | (_CORS if self._cors and origin else {})
         if method == "OPTIONS" and self._cors and origin and origin.startswith(("http://", "https://")):
             return 200, "", headers
@@ -123,12 +142,6 @@ class _Handler(BaseHTTPRequestHandler):
         except ServingError as error:
             self.close_connection = True  # what is left of the body is not read
             return *error_response(error), as_json
-        if not API.fullmatch(path):
-            return (
-                404,
-                "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>",
-                {"Content-Type": "text/html"},
-            )
         return self.server_app.answer(self.command, path, body, self.headers.get("Origin"))
 
     def _send(self, status: int, text: str, headers: dict[str, str]) -> None:

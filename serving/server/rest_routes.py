@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import time
 from urllib.parse import unquote_to_bytes
 
 from google.protobuf import json_format
@@ -73,7 +74,7 @@ class Routes:
     def _answer(self, method: str, path: str, body: bytes) -> str:
         if method == "POST" and (match := _POST.fullmatch(path)):
             name, version, label, call = match.groups()
-            return getattr(self, "_" + call.lower())(_spec(name, version, label), body)
+            return self._counted(call.lower(), _spec(name, version, label), body)
         if method == "GET" and (match := _GET.fullmatch(path)):
             name, version, label, metadata = match.groups()
             spec = _spec(name, version, label)
@@ -81,6 +82,20 @@ class Routes:
                 raise invalid("Missing model name in request.")
             return self._metadata(spec) if metadata else self._status(spec)
         raise invalid(f"Malformed request: {method} {path}")
+
+    def _counted(self, call: str, spec, body: bytes) -> str:
+        started = time.perf_counter()
+        failure = None
+        try:
+            return getattr(self, "_" + call)(spec, body)
+        except ServingError as error:
+            failure = error
+            raise
+        except Exception as error:
+            failure = unexpected(error)
+            raise
+        finally:
+            self._core.count(spec.name, call, "REST", started, failure)
 
     def _predict(self, spec, body: bytes) -> str:
         document = json_tensors.read_object(body)

@@ -1,8 +1,11 @@
 """One loaded version of a model, kept alive for as long as a request uses it."""
 
 import threading
+import time
 
 import numpy as np
+
+from serving.server.metrics import Metrics
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -12,22 +15,29 @@ class Servable:
 
     Args:
         name, version: what it is called.
-        session: `session.ModelSession` or anything with `signatures`, `run` and `close`.
+        session: `session.ModelSession`, `batching.BatchingSession`, or anything with `signatures`, `run` and `close`.
+        metrics: where its runs are counted.
     """
 
-    def __init__(self, name: str, version: int, session):
+    def __init__(self, name: str, version: int, session, metrics: Metrics | None = None):
         self.name = name
         self.version = version
         self.signatures = session.signatures
+        self.metrics = metrics or Metrics()
         self._session = session
         self._lock = threading.Lock()
         self._users = 0
         self._draining = False
         self._unused = threading.Event()
 
-    def run(self, feeds: dict[str, np.ndarray], fetches: list[str], timeout_ms: int | None = None) -> list[np.ndarray]:
-        """Arrays of the tensors `fetches`. The place where requests of one version can be batched together."""
-        return self._session.run(feeds, fetches, timeout_ms)
+    def run(
+        self, feeds: dict[str, np.ndarray], fetches: list[str], timeout_ms: int | None = None, api: str = "Predict"
+    ) -> list[np.ndarray]:
+        """Arrays of the tensors `fetches`; `api` is the call that asks, as the metrics name it."""
+        started = time.perf_counter()
+        values = self._session.run(feeds, fetches, timeout_ms)
+        self.metrics.runtime_latency.observe((time.perf_counter() - started) * 1e6, self.name, api, "TF1")
+        return values
 
     def acquire(self) -> bool:
         """Counts one more user; False when the version is on its way out."""

@@ -31,14 +31,6 @@ def import_custom_ops() -> None:
         pass  # a model that needs the ops says so when it is loaded
 
 
-def session_config(inter_op: int = 0, intra_op: int = 0, gpu_memory_fraction: float = 0.0) -> tf.compat.v1.ConfigProto:
-    config = tf.compat.v1.ConfigProto(
-        inter_op_parallelism_threads=inter_op, intra_op_parallelism_threads=intra_op, allow_soft_placement=True
-    )
-    config.gpu_options.per_process_gpu_memory_fraction = gpu_memory_fraction
-    return config
-
-
 class ModelSession:
     """One SavedModel: its signatures, and `run` from tensor names to arrays. Safe to use from many threads."""
 

@@ -79,3 +79,19 @@ def start_server():
 @pytest.fixture
 def settings_of():
     return model
+
+
+@pytest.fixture
+def batcher():
+    """`batcher(max_batch_size=3, ...)`: a `batcher.Batcher`, closed after the test."""
+    from tests.serving.batcher import Batcher
+
+    made = []
+
+    def make(**options):
+        made.append(Batcher(**options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -164,9 +164,9 @@ def multi_request(*tasks, count=2):
     return request
 
 
-def test_multi_inference_answers_all_tasks_in_their_order(endpoint):
+def test_tasks_whose_signatures_have_input_tensors_of_their_own_are_refused(endpoint):
+    """As those of every model that tf.saved_model.save wrote."""
     request = multi_request(("zoo", "regress", REGRESS_METHOD), ("zoo", "classify", CLASSIFY_METHOD))
-    # Both signatures read the same examples, but each has an input tensor of its own.
     assert endpoint.refusal(MULTI, request) == (
         "INVALID_ARGUMENT",
         "Input tensor must be the same for all Signatures.",
@@ -179,7 +179,13 @@ def test_multi_inference_answers_all_tasks_in_their_order(endpoint):
 @pytest.mark.parametrize(
     "tasks, code, text",
     [
-        ([("", "regress", REGRESS_METHOD)], "INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
+        ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        ([("", "regress", REGRESS_METHOD)], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        (
+            [("zoo", "regress", REGRESS_METHOD), ("", "classify", CLASSIFY_METHOD)],
+            "INVALID_ARGUMENT",
+            "Found ModelSpec with an empty model name.",
+        ),
         (
             [("zoo", "regress", REGRESS_METHOD), ("ark", "classify", CLASSIFY_METHOD)],
             "INVALID_ARGUMENT",

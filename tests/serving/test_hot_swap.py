@@ -1,4 +1,4 @@
-"""Versions replaced under load, broken versions beside a serving one, warm-up; with real models and a real server."""
+"""Versions replaced under load, broken versions beside a serving one; with real models and a real server."""
 
 import shutil
 import threading
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from serving import tensors
-from serving.protos import get_model_status_pb2, model_pb2, predict_pb2, prediction_log_pb2
+from serving.protos import get_model_status_pb2, model_pb2, predict_pb2
 from serving.server.session import ModelSession
 from serving.server.status import ServingError
 from tests.serving.endpoint import predict_request
+from tests.serving.until import until
 
 PREDICT = "PredictionService/Predict"
 
@@ -26,13 +27,6 @@ def states(endpoint):
     request = get_model_status_pb2.GetModelStatusRequest(model_spec=model_pb2.ModelSpec(name="m"))
     response = endpoint.call("ModelService/GetModelStatus", request)
     return {s.version: (s.state, s.status.error_code) for s in response.model_version_status}
-
-
-def until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "did not come true in time"
-        time.sleep(0.02)
 
 
 class Load:
@@ -66,9 +60,12 @@ class Load:
                     self.failures.append((error.code().name, error.details()))
 
 
-def test_swaps_under_load_fail_no_request_and_mix_no_version(start_server, settings_of, put_version, tmp_path):
+@pytest.mark.parametrize("batching", [False, True])
+def test_swaps_under_load_fail_no_request_and_mix_no_version(
+    start_server, settings_of, put_version, tmp_path, batching
+):
     put_version(tmp_path, 1)
-    _, endpoint = start_server(settings_of("m", tmp_path))
+    _, endpoint = start_server(settings_of("m", tmp_path), enable_batching=batching)
     with Load(endpoint) as load:
         for version in range(2, 8):
             put_version(tmp_path, version, like=1 + version % 2)
@@ -117,70 +114,9 @@ def test_removing_all_versions_unloads_the_model(start_server, settings_of, put_
     )
 
 
-# === Loading and warm-up ===
+# === Loading ===
 
 
 def test_a_missing_tag_is_not_found(saved_versions):
     with pytest.raises(ServingError, match="NOT_FOUND: Could not find meta graph def matching supplied tags: { gpu }"):
         ModelSession.load(str(saved_versions / "1"), tags=("gpu",))
-
-
-def write_warmup(folder, *logs):
-    import tensorflow as tf
-
-    (folder / "assets.extra").mkdir()
-    with tf.io.TFRecordWriter(str(folder / "assets.extra" / "tf_serving_warmup_requests")) as writer:
-        for log in logs:
-            writer.write(log if isinstance(log, bytes) else log.SerializeToString())
-
-
-def warm_up(folder, **kwargs):
-    from serving.server.core import CallOptions
-    from serving.server.servable import Servable
-    from serving.server.warmup import warm_up
-
-    return warm_up(Servable("m", 1, ModelSession.load(str(folder))), str(folder), CallOptions(), **kwargs)
-
-
-def predict_log(name="another model", inputs="x"):
-    log = prediction_log_pb2.PredictionLog()
-    log.predict_log.request.CopyFrom(predict_request(name, inputs={inputs: np.float32([1.0])}))
-    return log
-
-
-@pytest.fixture
-def version_folder(saved_versions, tmp_path):
-    return shutil.copytree(saved_versions / "1", tmp_path / "1")
-
-
-def test_warm_up_replays_requests_whatever_model_they_name(version_folder):
-    write_warmup(version_folder, predict_log(), predict_log("m"))
-    assert warm_up(version_folder, iterations=3) == 2
-
-
-@pytest.mark.parametrize(
-    "log, text",
-    [
-        (b"\xff\xff", "INVALID_ARGUMENT: Failed to parse warmup record: "),
-        (predict_log(inputs="z"), "INVALID_ARGUMENT: Signature input alias: x"),
-        (prediction_log_pb2.PredictionLog(session_run_log={}), "UNIMPLEMENTED: Unsupported log_type for warmup"),
-    ],
-)
-def test_a_warm_up_request_that_fails_fails_the_load(version_folder, log, text):
-    write_warmup(version_folder, log)
-    with pytest.raises(ServingError) as caught:
-        warm_up(version_folder)
-    assert str(caught.value).startswith(text)
-
-
-def test_more_than_1000_warm_up_records_fail_the_load(version_folder):
-    write_warmup(version_folder, *[predict_log()] * 1001)
-    with pytest.raises(ServingError, match="Number of warmup records exceeds the maximum \\(1000\\) at "):
-        warm_up(version_folder)
-
-
-def test_a_warm_up_file_that_is_no_tfrecord_file_fails_the_load(version_folder):
-    (version_folder / "assets.extra").mkdir()
-    (version_folder / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"no records at all")
-    with pytest.raises(ServingError, match="DATA_LOSS: .* Please verify your warmup data is in TFRecord format."):
-        warm_up(version_folder)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from serving.protos import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2
+from serving.server.status import ServingError
 from tests.serving.endpoint import fill_spec, predict_request
 
 METADATA = "PredictionService/GetModelMetadata"
@@ -152,6 +153,59 @@ def test_labels_name_versions_and_must_be_loaded(start_server, settings_of, two_
         "Request to assign label to version 6 of model a, which is not currently available for inference",
     )
     assert answer(endpoint, "a", label="stable") == [11.0]
+
+
+def labelled(base, **labels):
+    request = reload_request(("a", base))
+    request.config.model_config_list.config[0].version_labels.update(labels)
+    return request
+
+
+def not_available(version):
+    text = f"Request to assign label to version {version} of model a, which is not currently available for inference"
+    return "FAILED_PRECONDITION", text
+
+
+def test_labels_at_the_start_need_their_flag(start_server, settings_of, two_bases):
+    with pytest.raises(ServingError) as caught:
+        start_server(settings_of("a", two_bases / "a", labels={"stable": 5}))
+    assert (caught.value.code.name, caught.value.message) == not_available(5)
+
+
+def test_with_the_flag_a_label_may_come_before_its_version_but_not_move_there(start_server, settings_of, two_bases):
+    ahead = settings_of("a", two_bases / "a", labels={"stable": 5, "next": 6})
+    _, endpoint = start_server(ahead, allow_version_labels_for_unavailable_models=True)
+    assert answer(endpoint, "a", label="stable") == [11.0]
+    assert endpoint.refusal(PREDICT, predict_request("a", label="next")) == (
+        "NOT_FOUND",
+        "Servable not found for request: Specific(a, 6)",
+    )
+    assert endpoint.refusal(RELOAD, labelled(two_bases / "a", stable=7)) == not_available(7)
+    endpoint.call(RELOAD, labelled(two_bases / "a", next=5))
+    assert answer(endpoint, "a", label="next") == [11.0]
+    assert endpoint.refusal(PREDICT, predict_request("a", label="stable")) == (
+        "INVALID_ARGUMENT",
+        "Unrecognized servable version label: stable",
+    )
+
+
+def test_a_version_that_the_same_reload_would_load_has_no_label_yet(start_server, settings_of, two_bases):
+    _, endpoint = start_server(settings_of("a", two_bases / "a"))
+    request = reload_request(("a", two_bases / "a"), ("b", two_bases / "b"))
+    request.config.model_config_list.config[1].version_labels["stable"] = 5
+    code, text = endpoint.refusal(RELOAD, request)
+    assert (code, text) == ("FAILED_PRECONDITION", not_available(5)[1].replace("model a", "model b"))
+    assert endpoint.refusal(STATUS, status_request("b"))[0] == "NOT_FOUND"
+
+
+def test_a_model_keeps_its_platform(start_server, settings_of, two_bases):
+    server, _ = start_server(settings_of("a", two_bases / "a"))
+    with pytest.raises(ServingError) as caught:
+        server.core.reload([settings_of("a", two_bases / "a", platform="other")])
+    assert str(caught.value) == (
+        "INVALID_ARGUMENT: Illegal to change a model's platform. For model a platform was tensorflow and new platform "
+        "requested is other"
+    )
 
 
 def test_a_config_that_is_no_list_is_refused(endpoint):

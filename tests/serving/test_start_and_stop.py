@@ -1,5 +1,6 @@
-"""The server as a program: flags, files, start-up failures, ports, SIGTERM."""
+"""The server as a program: files, start-up failures, ports, SIGTERM."""
 
+import importlib.metadata
 import os
 import signal
 import socket
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 
 from serving.protos import predict_pb2
-from serving.server import flags
 from tests.serving.endpoint import Endpoint, predict_request
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,58 +36,16 @@ def command(*arguments):
 def run(*arguments, cwd=ROOT):
     """Runs the server in a Python that has no TensorFlow to run: what it says, it says before it imports it."""
     program = (
-        "import sys\nfrom serving.server.app import main\n"
+        "import sys\nfrom serving.server.program import main\n"
         "class Blocked:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        assert name != 'tensorflow', 'TensorFlow is imported'\n"
+        "        if name == 'tensorflow': raise ImportError('no TensorFlow here')\n"
         "sys.meta_path.insert(0, Blocked())\n"
         "sys.exit(main(sys.argv[1:]))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     argv = [sys.executable, "-c", program, *arguments]
     return subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
-
-
-# === Flags ===
-
-
-def test_flags_are_read_in_all_their_forms():
-    parsed, notes = flags.parse(["--port=1", "--rest_api_port", "2", "--enable_model_warmup=false", "--version", "-x"])
-    assert (parsed.port, parsed.rest_api_port, parsed.enable_model_warmup, parsed.version) == (1, 2, False, True)
-    assert notes == ["unknown argument '-x' is ignored"]
-
-
-def test_defaults_are_those_of_tensorflow_serving():
-    parsed, _ = flags.parse([])
-    assert (parsed.port, parsed.rest_api_port, parsed.model_name) == (8500, 0, "default")
-    assert (parsed.file_system_poll_wait_seconds, parsed.max_num_load_retries) == (1, 5)
-    assert (parsed.load_retry_interval_micros, parsed.rest_api_timeout_in_ms) == (60_000_000, 30_000)
-    assert parsed.enable_model_warmup is True
-
-
-def test_only_this_machine_is_served_unless_told():
-    assert flags.Flags().host == "127.0.0.1"
-
-
-@pytest.mark.parametrize(
-    "arguments, text",
-    [
-        (["--port=x"], "Couldn't interpret value x for flag port."),
-        (["--enable_model_warmup=maybe"], "Couldn't interpret value maybe for flag enable_model_warmup."),
-        (["--ssl_config_file=f"], "--ssl_config_file is not supported by the embedded server"),
-        (["--enable_batching"], "--enable_batching is not supported by the embedded server"),
-        (["--model_name"], "--model_name needs a value"),
-    ],
-)
-def test_a_flag_that_cannot_be_used_is_told(arguments, text):
-    with pytest.raises(flags.BadFlag) as caught:
-        flags.parse(arguments)
-    assert str(caught.value).startswith(text)
-
-
-def test_a_flag_without_effect_is_noted():
-    assert flags.parse(["--enable_profiler=false"])[1] == ["--enable_profiler has no effect in the embedded server"]
-    assert flags.parse(["--enable_batching=false"])[1] == ["--enable_batching has no effect in the embedded server"]
 
 
 # === Start-up failures come before TensorFlow is imported ===
@@ -100,21 +58,36 @@ def config_file(tmp_path):
     return path
 
 
-def test_bad_input_fails_at_once(tmp_path, config_file):
-    relative = run("--model_base_path=models", cwd=tmp_path)
-    assert relative.returncode == 255
-    assert relative.stdout == (
-        "Failed to start server. Error: INVALID_ARGUMENT: Expected model default to have an absolute path or URI; "
-        "got base_path()=models\n"
-    )
-    nothing = run()
-    assert (nothing.returncode, nothing.stderr.splitlines()[0]) == (
+FAILED = "Failed to start server. Error: INVALID_ARGUMENT: "
+
+
+def test_a_relative_path_fails_at_once(tmp_path):
+    done = run("--model_base_path=models", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (
         255,
-        "neither --model_base_path nor --model_config_file is given: there is no model to serve",
+        FAILED + "Expected model default to have an absolute path or URI; got base_path()=models\n",
     )
-    broken = run(f"--model_config_file={config_file}")
-    assert broken.returncode == 255
-    assert broken.stderr.startswith("Error parsing text-format tensorflow.serving.ModelServerConfig: 1:")
+
+
+def test_a_file_that_does_not_parse_fails_at_once_with_the_place(config_file):
+    done = run(f"--model_config_file={config_file}")
+    assert (done.returncode, done.stdout) == (255, FAILED + f"Invalid protobuf file: '{config_file}'\n")
+    assert done.stderr.startswith("Error parsing text-format tensorflow.serving.ModelServerConfig: 1:")
+
+
+def test_a_tensorflow_that_cannot_be_used_fails_in_one_line():
+    done = run("--model_base_path=/m", f"--port={free_ports(1)[0]}")
+    assert (done.returncode, done.stdout) == (255, "Failed to start server. Error: INTERNAL: no TensorFlow here\n")
+
+
+def test_batching_parameters_that_do_not_fit_fail_at_once(tmp_path):
+    path = tmp_path / "batching.config"
+    path.write_text("max_batch_size { value: 8 } allowed_batch_sizes: 4")
+    done = run("--model_base_path=/m", "--port=1", "--enable_batching", f"--batching_parameters_file={path}")
+    assert (done.returncode, done.stdout) == (
+        255,
+        FAILED + "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8\n",
+    )
 
 
 def test_a_taken_port_fails_at_once():
@@ -123,16 +96,31 @@ def test_a_taken_port_fails_at_once():
         taken.listen()
         port = taken.getsockname()[1]
         done = run("--model_base_path=/m", f"--port={port}")
-    assert (done.returncode, done.stderr.splitlines()[0]) == (
+    assert (done.returncode, done.stdout) == (
         255,
-        f"--port={port}: cannot listen on 127.0.0.1: Address already in use",
+        FAILED + f"Failed to BuildAndStart server: --port={port}: cannot listen on 127.0.0.1: Address already in use\n",
     )
+
+
+def test_an_unknown_argument_is_told_with_the_usage_and_passed_over():
+    done = run("--no_such_flag", "--port=0", "--model_base_path=/m")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == [
+        "unknown argument: --no_such_flag",
+        "usage: python -m serving.server [flags]   (embedded server, not TensorFlow Serving)",
+    ]
+    assert lines[-1] == FAILED + "server_options.grpc_port is not set."
 
 
 def test_the_version_says_what_it_is_not():
     done = run("--version")
-    assert done.returncode == 0
-    assert "embedded server, not TensorFlow Serving" in done.stdout
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "TensorFlow ModelServer: bert-keras embedded server, not TensorFlow Serving",
+            f"TensorFlow Library: {importlib.metadata.version('tensorflow')}",
+        ],
+    )
 
 
 # === A whole life ===
@@ -213,6 +201,40 @@ def test_ports_open_only_when_the_model_is_there_and_sigterm_ends_the_wait(start
     put_version(tmp_path, 1)
     server.wait_for_port()
     assert server.endpoint.http("/v1/models/m:predict", {"instances": [1]})[0] == 200
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) == 0
+
+
+@pytest.mark.slow
+def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path, tmp_path):
+    texts = {
+        "models": f'model_config_list {{ config {{ name: "zoo" base_path: "{zoo_path}" model_platform: "tensorflow" '
+        "version_labels { key: 'stable' value: 1 } } }",
+        "batching": "max_batch_size { value: 2 }",
+        "monitoring": "prometheus_config { enable: true }",
+        "session": "intra_op_parallelism_threads: 1",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    server = start_process(
+        f"--model_config_file={tmp_path / 'models'}",
+        "--allow_version_labels_for_unavailable_models",
+        "--enable_batching",
+        f"--batching_parameters_file={tmp_path / 'batching'}",
+        f"--monitoring_config_file={tmp_path / 'monitoring'}",
+        f"--tensorflow_session_config_file={tmp_path / 'session'}",
+        f"--grpc_socket_path={tmp_path / 'socket'}",
+    )
+    server.wait_for_port()
+    too_many = predict_request("zoo", inputs={"x": np.float32([1, 2, 3])}, label="stable")
+    for endpoint in (server.endpoint, Endpoint(f"unix:{tmp_path / 'socket'}", "")):
+        assert endpoint.refusal("PredictionService/Predict", too_many) == (
+            "INVALID_ARGUMENT",
+            "Task size 3 is larger than maximum input batch size 2",
+        )
+    status, text = server.endpoint.http("/monitoring/prometheus/metrics")
+    assert status == 200
+    assert ':tensorflow:serving:request_count{model_name="zoo",status="INVALID_ARGUMENT"} 2' in text.splitlines()
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=30) == 0
 

@@ -9,15 +9,7 @@ from serving.server.config import ModelSettings
 from serving.server.manager import ModelManager
 from serving.server.servable import Servable
 from serving.server.status import Code, ServingError
-
-
-def until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("did not come true in time")
+from tests.serving.until import until
 
 
 class FakeSession:
@@ -216,6 +208,30 @@ def test_several_versions_are_served_side_by_side(manage, tmp_path):
     until(lambda: set(manager.available("m")) == {2, 3})
     put(tmp_path, 4)
     until(lambda: set(manager.available("m")) == {3, 4})
+
+
+def test_all_versions_are_served_where_the_policy_says_so(manage, tmp_path):
+    for number in (1, 2, 3):
+        put(tmp_path, number)
+    manager = manage(latest=None)
+    until(lambda: set(manager.available("m")) == {1, 2, 3})
+
+
+def test_named_versions_are_served_and_no_newer_one(manage, loader, tmp_path):
+    for number in (1, 2, 3, 4):
+        put(tmp_path, number)
+    manager = manage(latest=None, versions=(3, 1, 9))
+    until(lambda: set(manager.available("m")) == {1, 3})
+    assert sorted(loader.loaded) == [1, 3]
+
+
+def test_another_policy_loads_before_it_unloads(manage, tmp_path):
+    for number in (1, 2):
+        put(tmp_path, number)
+    manager = manage(latest=None, versions=(1,))
+    manager.wait_until_ready(["m"])
+    manager.configure([ModelSettings("m", str(tmp_path))])
+    until(lambda: states(manager) == {1: "END", 2: "AVAILABLE"})
 
 
 def test_a_thousand_swaps_lose_no_user(loader):

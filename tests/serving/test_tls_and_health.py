@@ -1,0 +1,219 @@
+"""gRPC's transport: TLS, mutual TLS, unix socket, compression, channel arguments, the health service."""
+
+import shutil
+import subprocess
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.protos import predict_pb2
+from serving.server import configuration, flags, tls
+from serving.server.health import Health
+from serving.server.messages import HealthCheckRequest, HealthCheckResponse
+from serving.server.status import ServingError
+from serving.server.text_files import NotParsed
+from tests.serving.endpoint import predict_request
+
+_METHOD = "/tensorflow.serving.PredictionService/Predict"
+
+
+def openssl(*arguments, cwd):
+    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def pems(tmp_path_factory):
+    """PEM texts by file name: `ca`, `server` and `client`, whom ca signed, and `stranger`, whom it did not."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the program openssl")
+    folder = tmp_path_factory.mktemp("pems")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for name in ("ca", "stranger"):
+        what = ["-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
+        openssl("req", *key, *what, cwd=folder)
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    for name in ("server", "client"):
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr", cwd=folder)
+        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+        openssl("x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.crt", cwd=folder)
+    return {path.name: path.read_text() for path in folder.iterdir() if path.suffix in (".key", ".crt")}
+
+
+@pytest.fixture
+def ssl_file(pems, tmp_path):
+    """`ssl_file(client_verify=True, custom_ca="ca.crt")`: path of an SSLConfig in text format."""
+
+    def write(key="server.key", cert="server.crt", custom_ca=None, client_verify=False):
+        fields = {"server_key": pems[key], "server_cert": pems[cert]}
+        if custom_ca:
+            fields["custom_ca"] = pems[custom_ca]
+        lines = [f"{name}: {text!r}" for name, text in fields.items()]
+        path = tmp_path / "ssl.config"
+        path.write_text("\n".join([*lines, f"client_verify: {str(client_verify).lower()}"]))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def serve_zoo(start_server, settings_of, zoo_path):
+    return lambda **given: start_server(settings_of("zoo", zoo_path), **given)
+
+
+def credentials(pems, who=None):
+    pair = [pems[f"{who}.key"].encode(), pems[f"{who}.crt"].encode()] if who else [None, None]
+    return grpc.ssl_channel_credentials(pems["ca.crt"].encode(), *pair)
+
+
+def ask(channel, **options):
+    request = predict_request("zoo", inputs={"x": np.float32([1.0])}).SerializeToString()
+    response = channel.unary_unary(_METHOD)(request, timeout=20, **options)
+    return list(predict_pb2.PredictResponse.FromString(response).outputs["y"].float_val)
+
+
+def refused(channel):
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(channel)
+    return caught.value.code().name
+
+
+# === TLS ===
+
+
+def test_tls_serves_who_trusts_the_server_and_nobody_without_it(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file())
+    target = f"localhost:{server.port}"
+    with grpc.secure_channel(target, credentials(pems)) as channel:
+        assert ask(channel) == [2.5]
+    with grpc.insecure_channel(target) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+    with grpc.secure_channel(target, grpc.ssl_channel_credentials(pems["stranger.crt"].encode())) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
+def test_mutual_tls_serves_only_whom_the_ca_signed(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file(custom_ca="ca.crt", client_verify=True))
+    target = f"localhost:{server.port}"
+    with grpc.secure_channel(target, credentials(pems, "client")) as channel:
+        assert ask(channel) == [2.5]
+    for who in (None, "stranger"):
+        with grpc.secure_channel(target, credentials(pems, who)) as channel:
+            assert refused(channel) == "UNAVAILABLE"
+
+
+def test_rest_stays_plain(serve_zoo, ssl_file):
+    _, endpoint = serve_zoo(ssl_config_file=ssl_file())
+    assert endpoint.http("/v1/models/zoo:predict", {"instances": [1.0]})[0] == 200
+
+
+def test_an_ssl_config_that_cannot_be_used_is_told_at_the_start(ssl_file, tmp_path):
+    def refusal(path):
+        with pytest.raises(ServingError) as caught:
+            configuration.read(flags.Flags(ssl_config_file=path))
+        return str(caught.value)
+
+    path = ssl_file(client_verify=True)
+    assert refusal(path) == (
+        f"INVALID_ARGUMENT: {path}: client_verify is set without custom_ca: no client could be trusted"
+    )
+    assert refusal(ssl_file(key="client.key")) == (
+        f"INVALID_ARGUMENT: Failed to BuildAndStart gRPC server: {path}: server_key and server_cert are no PEM texts "
+        "that belong together, or custom_ca is none"
+    )
+    assert refusal("/no/file") == "NOT_FOUND: /no/file; No such file or directory"
+    (tmp_path / "f").write_text("key: 'a'")
+    with pytest.raises(NotParsed, match="Error parsing text-format tensorflow.serving.SSLConfig: 1:1"):
+        tls.credentials(str(tmp_path / "f"))
+
+
+# === Other ways in ===
+
+
+def test_a_unix_socket_answers_beside_the_port(serve_zoo, tmp_path):
+    server, _ = serve_zoo(grpc_socket_path=str(tmp_path / "s"))
+    for target in (f"unix:{tmp_path / 's'}", f"127.0.0.1:{server.port}"):
+        with grpc.insecure_channel(target) as channel:
+            assert ask(channel) == [2.5]
+
+
+def test_tls_holds_on_the_unix_socket_too(serve_zoo, ssl_file, pems, tmp_path):
+    serve_zoo(grpc_socket_path=str(tmp_path / "s"), ssl_config_file=ssl_file())
+    target, options = f"unix:{tmp_path / 's'}", [("grpc.ssl_target_name_override", "localhost")]
+    with grpc.secure_channel(target, credentials(pems), options) as channel:
+        assert ask(channel) == [2.5]
+    with grpc.insecure_channel(target) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
+def test_gzip_requests_are_taken(endpoint):
+    with grpc.insecure_channel(endpoint.grpc, compression=grpc.Compression.Gzip) as channel:
+        assert ask(channel) == [2.5]
+
+
+def test_channel_arguments_reach_the_server(serve_zoo):
+    server, _ = serve_zoo(grpc_channel_arguments="grpc.max_receive_message_length=10,grpc.primary_user_agent=a")
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        assert refused(channel) == "RESOURCE_EXHAUSTED"
+
+
+# === Health ===
+
+
+def check(channel, service=""):
+    call = channel.unary_unary("/grpc.health.v1.Health/Check")
+    request = HealthCheckRequest(service=service).SerializeToString()
+    return HealthCheckResponse.FromString(call(request, timeout=20)).status
+
+
+def watch(channel, service=""):
+    call = channel.unary_stream("/grpc.health.v1.Health/Watch", response_deserializer=HealthCheckResponse.FromString)
+    return call(HealthCheckRequest(service=service).SerializeToString(), timeout=60)
+
+
+def test_health_knows_the_server_and_its_two_services(serve_zoo):
+    server, _ = serve_zoo(enable_grpc_healthcheck_service=True)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        found = [check(channel, service) for service in ("", "ModelService", "PredictionService")]
+        assert found == [HealthCheckResponse.SERVING] * 3
+        with pytest.raises(grpc.RpcError) as caught:
+            check(channel, "tensorflow.serving.PredictionService")
+        assert (caught.value.code().name, caught.value.details()) == ("NOT_FOUND", "service name unknown")
+
+
+def test_who_watches_is_told_when_the_server_stops_and_does_not_hold_it_up(serve_zoo):
+    server, _ = serve_zoo(enable_grpc_healthcheck_service=True, grpc_max_threads=1)
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}") as channel:
+        watchers = [watch(channel, service) for service in ("", "PredictionService", "nobody")]
+        assert [next(watcher).status for watcher in watchers] == [
+            HealthCheckResponse.SERVING,
+            HealthCheckResponse.SERVING,
+            HealthCheckResponse.SERVICE_UNKNOWN,
+        ]
+        assert ask(channel) == [2.5]  # the one thread is free
+        server.stop()
+        assert [[response.status for response in watcher] for watcher in watchers] == [
+            [HealthCheckResponse.NOT_SERVING],
+            [HealthCheckResponse.NOT_SERVING],
+            [HealthCheckResponse.SERVICE_UNKNOWN],
+        ]
+
+
+def test_health_is_off_unless_asked_for(endpoint):
+    with grpc.insecure_channel(endpoint.grpc) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            check(channel)
+    assert caught.value.code().name == "UNIMPLEMENTED"
+
+
+def test_a_watch_that_ends_is_forgotten():
+    class Context:
+        def add_callback(self, callback):
+            self.end = callback
+            return True
+
+    health, context, sent = Health(), Context(), []
+    health._watch(HealthCheckRequest(), context, sent.append)
+    context.end()
+    health.shut_down()
+    assert [response.status for response in sent] == [HealthCheckResponse.SERVING]
