@@ -54,8 +54,9 @@ def parse(arguments=None):
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "wikinews", help="where the run lies")
     parser.add_argument("--pieces", type=int, default=8000, help="size of the vocabulary")
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--length", type=int, default=64, help="tokens of a row")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--eval-rows", type=int, default=1024)
     parser.add_argument("--seeds", type=int, default=3, help="of fine-tuning")
@@ -88,7 +89,7 @@ def pretrain(options, train, held_out, vocabulary):
         *("pretrain", "--corpus", train, "--eval", held_out, "--eval-rows", options.eval_rows),
         *("--eval-every", max(1, options.steps // 8), "--preset", PRESET, "--vocabulary", vocabulary, "--out", out),
         *("--steps", options.steps, "--batch-size", options.batch_size, "--learning-rate", options.learning_rate),
-        *("--warmup", 0.1, "--checkpoint-every", 500, "--keep", 2, "--seed", 1),
+        *("--max-length", options.length, "--warmup", 0.1, "--checkpoint-every", 1000, "--keep", 2, "--seed", 1),
         *(("--resume",) if out.exists() else ()),
     )
     lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
@@ -108,8 +109,8 @@ def perplexities_of_ngrams(options, train, held_out, vocabulary):
     rows = bert_keras.PretrainingRows(
         bert_keras.load_corpus([held_out], tokenizer),
         tokenizer,
-        bert_keras.RowSettings(max_length=128),
-        bert_keras.MaskSettings(max_predictions=math.ceil(0.15 * 128)),
+        bert_keras.RowSettings(max_length=options.length),
+        bert_keras.MaskSettings(max_predictions=math.ceil(0.15 * options.length)),
         seed=1,
     )
     count = min(options.eval_rows, rows.num_rows())
@@ -170,11 +171,13 @@ def written(options, lines, curve, baselines, measured, accuracies, seconds):
 
 `{command("bench_pretraining.py")}` on {machine()}.
 
-A vocabulary of {options.pieces} pieces and {options.steps} steps of {options.batch_size} rows of 128 tokens (NSP, 15 %
-masked, AdamW, learning rate {options.learning_rate:g}, 10 % warm-up, linear decay): {tokens / 1e6:.1f} million tokens
-in {seconds / 60:.0f} minutes, {tokens / seconds:,.0f} tokens a second. Perplexity at the same {masked} masked positions
-of articles held out; the unigram and the bigram model (interpolated Kneser-Ney) count the tokens of the training
-articles, and the bigram model sees the true piece before the masked one, which the encoder may find masked too.
+A vocabulary of {options.pieces} pieces and {options.steps} steps of {options.batch_size} rows of {options.length}
+tokens (NSP, 15 % masked, AdamW, learning rate {options.learning_rate:g}, 10 % warm-up, linear decay):
+{tokens / 1e6:.1f} million tokens in {seconds / 60:.0f} minutes, {tokens / seconds:,.0f} tokens a second.
+
+Perplexity at the same {masked} masked positions of articles held out. The unigram and the bigram model (interpolated
+Kneser-Ney) count the tokens of the training articles, and the bigram model sees the true piece before the masked one,
+which the encoder may find masked too.
 
 {table(perplexities[0], perplexities[1:])}
 

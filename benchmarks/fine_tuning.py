@@ -130,7 +130,7 @@ def recipe_in_words(settings):
 def command(script):
     """The command line to name beside results, without where things lie on this machine."""
     arguments = sys.argv[1:]
-    for option in ("--peers-python", "--data"):
+    for option in ("--peers-python", "--data", "--work"):
         if option in arguments:
             place = arguments.index(option)
             del arguments[place : place + 2]
