@@ -29,7 +29,7 @@ bench-tasks: setup peers
 
 bench-pretraining: setup peers
 	$(BIN)/python benchmarks/bench_pretraining_speed.py
-	$(BIN)/python benchmarks/bench_pretraining.py
+	for part in english chinese continued; do $(BIN)/python benchmarks/bench_pretraining.py $$part || exit 1; done
 
 bench-export: setup peers
 	$(BIN)/python benchmarks/bench_export.py

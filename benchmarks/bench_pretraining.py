@@ -1,22 +1,24 @@
-"""Pretraining a small BERT on two cores, from raw text to fine-tuning, by the commands that users type.
+"""Pretraining on two cores, from raw text to fine-tuning, by the commands that users type.
 
-    python benchmarks/bench_pretraining.py --data ../shared/data
-    python benchmarks/bench_pretraining.py --data ../shared/data --steps 20 --fraction 0.01     # a short look
+    python benchmarks/bench_pretraining.py english
+    python benchmarks/bench_pretraining.py english --steps 20 --fraction 0.01      # a short look, writes no results
 
-English Wikinews: every fortieth article is held out, a vocabulary is trained on the others, then a `mini` encoder. At
-the masked positions of the held-out rows its perplexity stands beside that of a unigram and a bigram model of the same
-tokens, and the accuracy of its sentence head beside chance. Then SST-2 from the pretrained weights and from random
-ones.
-A call with the same --work goes on where the one before was stopped.
+english: a vocabulary and BERT-mini from Wikinews, then SST-2. chinese: BERT-mini from Wikipedia, whole words masked,
+then ChnSentiCorp. continued: MiniLM-L6, whose head for masked words is a fresh one, goes on with Wikinews.
+
+Every fortieth article is held out. At the masked positions of the held-out rows the encoder's perplexity stands beside
+those of a unigram and a bigram model of the same tokens, the accuracy of its sentence head beside chance, and the
+accuracy of fine-tuning from the pretrained weights beside that from random ones. A call with the same --work goes on
+where the one before was stopped.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from fine_tuning import command
@@ -25,43 +27,109 @@ from results import machine, table, write_section
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-SECTION = "bench-pretraining"
 HELD_OUT_EVERY = 40
-PRESET = "mini_uncased"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What is pretrained on what, and the task that shows what it is good for; paths are below --data."""
+
+    title: str
+    corpus: str
+    preset: str
+    steps: int
+    batch_size: int
+    length: int
+    learning_rate: float
+    vocabulary: str | None = None
+    pieces: int | None = None
+    masking: str = "token"
+    task: str | None = None
+    fraction: float = 1.0
+    tuning: tuple[str, ...] = ()
+
+    @property
+    def is_random_start(self):
+        return bool(self.vocabulary or self.pieces)
+
+
+PARTS = {
+    "english": Part(
+        title="BERT-mini from Wikinews",
+        corpus="pretrain_en_wikinews/wikinews.txt.gz",
+        preset="mini_uncased",
+        pieces=8000,
+        steps=12000,
+        batch_size=16,
+        length=64,
+        learning_rate=1e-3,
+        task="sst2",
+        fraction=0.3,
+        tuning=("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128"),
+    ),
+    "chinese": Part(
+        title="BERT-mini from Chinese Wikipedia, whole words masked",
+        corpus="pretrain_zh_wikipedia/zhwiki.txt.gz",
+        preset="mini_chinese",
+        vocabulary="vocab/bert-base-chinese-vocab.txt",
+        masking="whole-word",
+        steps=12000,
+        batch_size=16,
+        length=64,
+        learning_rate=1e-3,
+        task="chnsenticorp",
+        tuning=("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128"),
+    ),
+    "continued": Part(
+        title="MiniLM-L6 with a fresh head, continued on Wikinews",
+        corpus="pretrain_en_wikinews/wikinews.txt.gz",
+        preset="minilm_l6_uncased",
+        steps=1000,
+        batch_size=16,
+        length=64,
+        learning_rate=5e-4,
+    ),
+}
 
 
 def main():
     options = parse()
-    work = options.work
+    part = PARTS[options.part]
+    chosen = {name: getattr(options, name) for name in ("steps", "fraction") if getattr(options, name) is not None}
+    part = dataclasses.replace(part, **chosen)
+    work = options.work or ROOT / "runs" / f"pretraining_{options.part}"
     work.mkdir(parents=True, exist_ok=True)
-    train, held_out = split(options.data / "pretrain_en_wikinews" / "wikinews.txt.gz", work)
-    vocabulary = work / "vocab.txt"
-    if not vocabulary.exists():
-        bert_keras("vocab", "train", train, "--size", options.pieces, "--out", vocabulary)
-    seconds = pretrain(options, train, held_out, vocabulary)
-    lines = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
-    curve = [line for line in lines if "val_perplexity" in line]
-    baselines, measured = perplexities_of_ngrams(options, train, held_out, vocabulary)
-    accuracies = fine_tune(options, vocabulary)
-    report = written(options, lines, curve, baselines, measured, accuracies, seconds)
+    train, held_out = split(options.data / part.corpus, work)
+    vocabulary = options.data / part.vocabulary if part.vocabulary else None
+    if part.pieces:
+        vocabulary = work / "vocab.txt"
+        if not vocabulary.exists():
+            bert_keras("vocab", "train", train, "--size", part.pieces, "--out", vocabulary)
+    segmenter = write_words(options.words, work) if part.masking == "whole-word" else None
+    pretrain(part, options, work, train, held_out, vocabulary, segmenter)
+    compared = compare(part, options, work, train, held_out, vocabulary, segmenter)
+    accuracies = fine_tune(part, options, work, vocabulary) if part.task else {}
+    report = written(part, options, work, compared, accuracies)
     print(report)
-    if options.steps == parse([]).steps and options.fraction == parse([]).fraction:
-        write_section(SECTION, report)
+    if part == PARTS[options.part]:
+        write_section(f"bench-pretraining-{options.part}", report)
 
 
-def parse(arguments=None):
+def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "wikinews", help="where the run lies")
-    parser.add_argument("--pieces", type=int, default=8000, help="size of the vocabulary")
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--length", type=int, default=64, help="tokens of a row")
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--work", type=Path, help="where the run lies; default runs/pretraining_PART")
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--eval-rows", type=int, default=1024)
     parser.add_argument("--seeds", type=int, default=3, help="of fine-tuning")
-    parser.add_argument("--fraction", type=float, default=0.3, help="part of SST-2's training file, from its top")
-    return parser.parse_args(arguments)
+    parser.add_argument("--fraction", type=float, help="part of the task's training file, from its top")
+    words = ROOT.glob(".venv-peers/lib/python*/site-packages/jieba/dict.txt")
+    parser.add_argument("--words", type=Path, default=next(words, None), help="jieba's dict.txt, for Chinese words")
+    options = parser.parse_args()
+    if PARTS[options.part].masking == "whole-word" and options.words is None:
+        parser.error("there is no list of Chinese words; run `make peers`, or name jieba's dict.txt with --words")
+    return options
 
 
 def bert_keras(*arguments):
@@ -82,67 +150,85 @@ def split(articles, work):
     return paths
 
 
-def pretrain(options, train, held_out, vocabulary):
-    """Trains, or goes on; the seconds that training took, without start-up and measuring."""
-    out = options.work / "run"
+def write_words(dictionary, work):
+    """The words of jieba's dictionary, one a line."""
+    path = work / "words.txt"
+    lines = dictionary.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(line.split(" ")[0] for line in lines if line) + "\n", encoding="utf-8")
+    return path
+
+
+def pretrain(part, options, work, train, held_out, vocabulary, segmenter):
+    """Trains, or goes on."""
+    out = work / "run"
     bert_keras(
         *("pretrain", "--corpus", train, "--eval", held_out, "--eval-rows", options.eval_rows),
-        *("--eval-every", max(1, options.steps // 8), "--preset", PRESET, "--vocabulary", vocabulary, "--out", out),
-        *("--steps", options.steps, "--batch-size", options.batch_size, "--learning-rate", options.learning_rate),
-        *("--max-length", options.length, "--warmup", 0.1, "--checkpoint-every", 1000, "--keep", 2, "--seed", 1),
+        *("--eval-every", max(1, part.steps // 8), "--preset", part.preset, "--out", out),
+        *(("--vocabulary", vocabulary) if vocabulary else ()),
+        *("--steps", part.steps, "--batch-size", part.batch_size, "--learning-rate", part.learning_rate),
+        *("--max-length", part.length, "--warmup", 0.1, "--checkpoint-every", 1000, "--keep", 2, "--seed", 1),
+        *("--masking", part.masking, *(("--segmenter", segmenter) if segmenter else ())),
         *(("--resume",) if out.exists() else ()),
     )
-    lines = map(json.loads, (out / "metrics.jsonl").read_text().splitlines())
-    return sum(line.get("seconds", 0) for line in lines)
 
 
-def perplexities_of_ngrams(options, train, held_out, vocabulary):
-    """Perplexities at the very positions that the run was measured at, by model; and how many rows and
-    positions those are."""
+def compare(part, options, work, train, held_out, vocabulary, segmenter):
+    """What other models make of the very positions that the run was measured at: perplexity by model.
+
+    Also: how many rows and positions those are.
+    """
     import numpy as np
 
     import bert_keras
+    from bert_keras.presets import load_tokenizer
 
-    tokenizer = bert_keras.WordPieceTokenizer(str(vocabulary))
+    tokenizer = load_tokenizer(part.preset, vocabulary and str(vocabulary))
+    reading = bert_keras.CorpusSettings(segmenter=str(segmenter) if segmenter else None)
     texts = bert_keras.load_corpus([train], tokenizer)
     model = Bigrams(texts.token_ids, texts.sentences, tokenizer.vocabulary_size())
-    rows = bert_keras.PretrainingRows(
-        bert_keras.load_corpus([held_out], tokenizer),
+    made = bert_keras.PretrainingRows(
+        bert_keras.load_corpus([held_out], tokenizer, reading),
         tokenizer,
-        bert_keras.RowSettings(max_length=options.length),
-        bert_keras.MaskSettings(max_predictions=math.ceil(0.15 * options.length)),
+        bert_keras.RowSettings(max_length=part.length),
+        bert_keras.MaskSettings(max_predictions=math.ceil(0.15 * part.length), unit=part.masking.replace("-", "_")),
         seed=1,
     )
-    count = min(options.eval_rows, rows.num_rows())
-    rows = rows.rows(0, np.arange(count - count % min(options.batch_size, count)))
+    count = min(options.eval_rows, made.num_rows())
+    count -= count % min(part.batch_size, count)
+    rows = made.rows(0, np.arange(count))
     ids = rows["token_ids"].copy()
     row, place = np.nonzero(rows["mask_weights"])
     positions, hidden = rows["mask_positions"][row, place], rows["mask_ids"][row, place]
     ids[row, positions] = hidden
-    # Both see the true word before the masked one, which the encoder may not.
+    # Both see the true piece before the masked one, which the encoder may not.
     found = {"unigram": model.unigram(hidden), "bigram": model.bigram(ids[row, positions - 1], hidden)}
-    return {name: float(np.exp(-np.log(p).mean())) for name, p in found.items()}, (len(ids), len(hidden))
+    perplexities = {name: float(np.exp(-np.log(p).mean())) for name, p in found.items()}
+    if not part.is_random_start:
+        fresh = bert_keras.PretrainingModel.from_preset(part.preset, max_length=part.length, seed=1)
+        fresh.compile()
+        batches = made.dataset(batch_size=part.batch_size, epochs=1).take(count // part.batch_size)
+        perplexities[f"{part.preset}, before"] = fresh.evaluate(batches, verbose=0, return_dict=True)["perplexity"]
+    return perplexities, count, len(hidden)
 
 
-def fine_tune(options, vocabulary):
-    """Dev accuracies on SST-2, by start, in the order of the seeds."""
-    sst2 = options.data / "sst2"
-    rows = (sst2 / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
-    part = options.work / "sst2.tsv"
-    part.write_text("".join(rows[: 1 + round((len(rows) - 1) * options.fraction)]), encoding="utf-8")
+def fine_tune(part, options, work, vocabulary):
+    """Dev accuracies of the task, by start, in the order of the seeds."""
+    folder = options.data / part.task
+    rows = (folder / "train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)
+    train = work / f"{part.task}.tsv"
+    train.write_text("".join(rows[: 1 + round((len(rows) - 1) * part.fraction)]), encoding="utf-8")
     starts = {
-        "pretrained": ("--preset", options.work / "run" / "preset"),
-        "random": ("--preset", PRESET, "--vocabulary", vocabulary),
+        "pretrained": ("--preset", work / "run" / "preset"),
+        "random": ("--preset", part.preset, "--vocabulary", vocabulary),
     }
     found = {name: [] for name in starts}
     for seed in range(1, options.seeds + 1):
         for name, start in starts.items():
-            out = options.work / f"sst2_{name}_{seed}"
+            out = work / f"{part.task}_{name}_{seed}"
             if not out.exists():
                 bert_keras(
-                    *("fine-tune", "classification", *start, "--train", part, "--eval", sst2 / "dev.tsv"),
-                    *("--epochs", 2, "--batch-size", 32, "--learning-rate", 3e-4, "--max-length", 128),
-                    *("--seed", seed, "--out", out),
+                    *("fine-tune", "classification", *start, "--train", train, "--eval", folder / "dev.tsv"),
+                    *(*part.tuning, "--seed", seed, "--out", out),
                 )
             found[name].append(json.loads((out / "metrics.json").read_text())["eval"]["accuracy"])
     return found
@@ -156,41 +242,43 @@ def interval(share, count):
     return middle - half, middle + half
 
 
-def written(options, lines, curve, baselines, measured, accuracies, seconds):
-    count, masked = measured
-    low, high = interval(curve[-1]["val_nsp_accuracy"], count)
-    tokens = sum(line.get("tokens", 0) for line in lines)
-    perplexities = [["model", "perplexity"]]
-    perplexities += [[name, f"{value:.1f}"] for name, value in baselines.items()]
-    perplexities += [[f"BERT-mini, step {line['step']}", f"{line['val_perplexity']:.1f}"] for line in curve]
+def written(part, options, work, compared, accuracies):
+    perplexities, rows, masked = compared
+    lines = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    curve = [line for line in lines if "val_perplexity" in line]
+    seconds, tokens = (sum(line.get(name, 0) for line in lines) for name in ("seconds", "tokens"))
+    low, high = interval(curve[-1]["val_nsp_accuracy"], rows)
+    cells = [[name, f"{value:.1f}"] for name, value in perplexities.items()]
+    cells += [[f"{part.preset}, step {line['step']}", f"{line['val_perplexity']:.1f}"] for line in curve]
+    start = f"A vocabulary of {part.pieces} pieces, then " if part.pieces else ""
+    report = f"""## Pretraining: {part.title}
+
+`{command("bench_pretraining.py")}` on {machine()}.
+
+{start}{part.steps} steps of {part.batch_size} rows of {part.length} tokens (NSP, 15 % masked, AdamW, learning rate
+{part.learning_rate:g}, 10 % warm-up, linear decay): {tokens / 1e6:.1f} million tokens in {seconds / 60:.0f} minutes.
+
+Perplexity at the same {masked} masked positions of {rows} rows of articles held out. The unigram and the bigram model
+(interpolated Kneser-Ney) count the tokens of the training articles, and the bigram model sees the true piece before the
+masked one, which the encoder may find masked too.
+
+{table(["model", "perplexity"], cells)}
+
+Next sentence: {curve[-1]["val_nsp_accuracy"]:.3f} of the held-out rows right, 95 % confidence interval {low:.3f} to
+{high:.3f}; chance is 0.5.
+"""
+    if not accuracies:
+        return report
     tuned = [
         [name, ", ".join(f"{value:.4f}" for value in values), f"{statistics.mean(values):.4f}"]
         for name, values in accuracies.items()
     ]
-    return f"""## Pretraining on Wikinews, BERT-mini
-
-`{command("bench_pretraining.py")}` on {machine()}.
-
-A vocabulary of {options.pieces} pieces and {options.steps} steps of {options.batch_size} rows of {options.length}
-tokens (NSP, 15 % masked, AdamW, learning rate {options.learning_rate:g}, 10 % warm-up, linear decay):
-{tokens / 1e6:.1f} million tokens in {seconds / 60:.0f} minutes, {tokens / seconds:,.0f} tokens a second.
-
-Perplexity at the same {masked} masked positions of articles held out. The unigram and the bigram model (interpolated
-Kneser-Ney) count the tokens of the training articles, and the bigram model sees the true piece before the masked one,
-which the encoder may find masked too.
-
-{table(perplexities[0], perplexities[1:])}
-
-Next sentence: {curve[-1]["val_nsp_accuracy"]:.3f} of {count} held-out rows right, 95 % confidence interval {low:.3f} to
-{high:.3f}; chance is 0.5.
-
-Then SST-2, {options.fraction:.0%} of the training file, 2 epochs, batch size 32, learning rate 3e-4:
+    return f"""{report}
+Then {part.task}, {part.fraction:.0%} of the training file ({" ".join(part.tuning)}):
 
 {table(["start", "dev accuracy by seed", "mean"], tuned)}
 """
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
     main()
-    print(f"{(time.monotonic() - started) / 60:.1f} minutes", file=sys.stderr)
