@@ -250,6 +250,20 @@ def test_a_run_that_broke_off_goes_on_from_its_checkpoint_and_ends_in_the_same_w
     assert_same_weights(PretrainingModel.from_preset(result.preset), trained)
 
 
+def test_a_named_size_starts_at_random_on_packed_rows_of_masked_words_alone(corpus_folder):
+    from bert_keras import PretrainingModel
+
+    workshop = Workshop(corpus_folder())
+    (workshop.folder / "vocab.txt").write_text("\n".join(PIECES) + "\n")
+    start = ("./tiny", "tiny_uncased, random_start: true, vocabulary: vocab.txt")
+    steps = (("steps: 10", "steps: 1"), ("steps: 20", "steps: 1"))
+    result = workshop.run(start, *steps, ("duplicates: 2", "duplicates: 1, objective: none, pack: true"))
+    assert sorted(result.metrics) == ["example_count", "mlm_accuracy", "mlm_loss", "perplexity"]
+    model = PretrainingModel.from_preset(result.pushed_path)
+    assert model.sentence_objective is None
+    assert model.backbone.config.vocabulary_size == len(PIECES)
+
+
 def test_text_that_the_vocabulary_does_not_fit_stops_the_run_where_the_config_says_so(first, workshop):
     _, _, _, tokens, unknown = count_by_hand(draw_documents(40))
     both = ("files: '*.txt', eval_fraction: 0.3", "train: [a.txt, b.txt], eval: more.jsonl")
