@@ -59,4 +59,6 @@ def read_config(path: str | os.PathLike[str]) -> Any:
     try:
         return text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     except text_format.ParseError as error:
-        raise ValueError(f"{name}:{error}; expected a ModelServerConfig in protobuf's text format") from None
+        raise ValueError(
+            f"{name}:{str(error).rstrip('.')}; expected a ModelServerConfig in protobuf's text format"
+        ) from None

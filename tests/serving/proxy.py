@@ -9,9 +9,9 @@ import grpc
 class Proxy:
     """Forwards to `target`.
 
-    `refusals`: (code, details) that the next calls of Predict meet, one each. `calls`: names of the methods asked, in
-    order. `most_at_once`: the largest number of Predicts under way together. `meet(n)`: no Predict is passed on before
-    n of them are there. `first_waits()`: the first Predict is answered after the second one.
+    refusals: (code, details) that the next calls of Predict meet, one each; None for one that passes.
+    calls: names of the methods asked, in order.
+    most_at_once: the largest number of Predicts under way together.
     """
 
     def __init__(self, target, port=0):
@@ -33,10 +33,12 @@ class Proxy:
         self._server.stop(0).wait()
         self._channel.close()
 
-    def meet(self, count):
-        self._barrier = threading.Barrier(count)
+    def meet(self, count, after=0):
+        """No Predict is passed on before `count` of them are there, but for the first `after`."""
+        self._barrier, self._met_after = threading.Barrier(count), after
 
     def first_waits(self):
+        """The first Predict is passed on when the second one was answered."""
         self._holds_first = True
 
     def _answer(self, method, request, context):
@@ -53,7 +55,7 @@ class Proxy:
         try:
             if refusal:
                 context.abort(getattr(grpc.StatusCode, refusal[0]), refusal[1])
-            if self._barrier:
+            if self._barrier and number > self._met_after:
                 self._barrier.wait(20)
             if self._holds_first and number == 1:
                 assert self._second_done.wait(20)

@@ -7,15 +7,8 @@ import numpy as np
 import pytest
 
 from serving import client as serving_client
-from serving.client import Client, query
+from serving.client import query
 from serving.client.query import _rows
-from tests.serving.blocking import BlockingAsyncClient
-
-
-@pytest.fixture(params=[Client, BlockingAsyncClient], ids=["sync", "asyncio"])
-def make_client(request):
-    """The kind of client: what one does, the other does."""
-    return request.param
 
 
 @pytest.fixture
