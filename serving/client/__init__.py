@@ -13,7 +13,7 @@ plain dict per text. Errors are typed: see `serving.client.errors`.
 from serving.client.answers import Answer, VersionStatus
 from serving.client.async_client import AsyncClient
 from serving.client.client import Client
-from serving.client.connection import TLS
+from serving.client.connection import TLS, Connection
 from serving.client.errors import (
     AccessDenied,
     InvalidInput,
@@ -26,6 +26,7 @@ from serving.client.errors import (
     Timeout,
     Unavailable,
 )
+from serving.client.load import LoadReport, load_test
 from serving.client.models import ServedModel, read_config
 from serving.client.query import query
 from serving.client.signatures import Signature, Signatures, TensorSpec
@@ -35,7 +36,9 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "Client",
+    "Connection",
     "InvalidInput",
+    "LoadReport",
     "MessageTooLarge",
     "ModelNotFound",
     "ServedModel",
@@ -50,6 +53,7 @@ __all__ = [
     "Timeout",
     "Unavailable",
     "VersionStatus",
+    "load_test",
     "query",
     "read_config",
 ]
