@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import sys
 
 import click
 
@@ -87,7 +88,7 @@ def metadata(target, model, version, label, **connection):
             "outputs": {key: _tensor(spec) for key, spec in signature.outputs.items()},
             "optional": sorted(signature.optional),
         }
-    output.write_json(click.get_text_stream("stdout"), document)
+    output.write_json(sys.stdout, document)
 
 
 @click.command(cls=contract.Command, short_help="Wait until a server answers for a model.")
@@ -158,7 +159,7 @@ def load_test(
                 seconds=seconds,
                 signature=signature,
             )
-    output.write_json(click.get_text_stream("stdout"), report.as_dict())
+    output.write_json(sys.stdout, report.as_dict())
     if report.failed:
         codes = ", ".join(f"{code} {number}" for code, number in sorted(report.errors.items()))
         raise WorkFailed(f"{report.failed} of {report.requests} requests failed: {codes}")

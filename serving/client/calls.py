@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import grpc
 import numpy as np
+from google.protobuf.message import EncodeError
 
 from serving import tensors
 from serving.client import answers, models, signatures
@@ -255,8 +256,6 @@ def _positive(seconds: float) -> float:
 
 
 def _bytes(request: Any, where: str) -> bytes:
-    from google.protobuf.message import EncodeError
-
     try:
         return request.SerializeToString()
     except (EncodeError, ValueError) as error:

@@ -16,7 +16,7 @@ class Proxy:
 
     def __init__(self, target, port=0):
         self.refusals, self.calls, self.most_at_once = [], [], 0
-        self._at_once, self._predicts = 0, 0
+        self._at_once = 0
         self._lock, self._second_done = threading.Lock(), threading.Event()
         self._barrier, self._holds_first = None, False
         self._channel = grpc.insecure_channel(target)
@@ -45,11 +45,11 @@ class Proxy:
         name = method.rpartition("/")[2]
         with self._lock:
             self.calls.append(name)
+            number = self.calls.count("Predict")
+            refusal = self.refusals.pop(0) if name == "Predict" and self.refusals else None
         if name != "Predict":
             return self._passed_on(method, request, context)
         with self._lock:
-            self._predicts += 1
-            number, refusal = self._predicts, self.refusals.pop(0) if self.refusals else None
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:

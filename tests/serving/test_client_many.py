@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from serving import client as serving_client
-from serving.client import AsyncClient
 
 TEXTS = [("good", "bad")[n % 3 == 0] for n in range(23)]
 LABELS = [("pos", "neg")[n % 3 == 0] for n in range(23)]
@@ -94,19 +93,3 @@ def test_a_text_or_a_dict_is_not_many_items(client):
         client.predict_many([1.0], batch_size=0)
     with pytest.raises(ValueError, match="concurrency=0"):
         client.predict_many([1.0], concurrency=0)
-
-
-def test_asyncio_takes_items_from_an_asynchronous_iterable(proxy):
-    import asyncio
-
-    async def items():
-        for n in range(5):
-            await asyncio.sleep(0)
-            yield float(n)
-
-    async def ask():
-        async with AsyncClient(proxy.target, "zoo", timeout=60) as client:
-            return [float(answer["y"]) async for answer in client.predict_many(items(), batch_size=2)]
-
-    assert asyncio.run(ask()) == [2.0, 2.5, 3.0, 3.5, 4.0]
-    assert proxy.calls.count("Predict") == 3
