@@ -1,6 +1,6 @@
 """Which model, version and signature a call is for."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from serving.protos import model_pb2
@@ -28,7 +28,7 @@ class Which:
         return Which(self.model or default.model, pinned.version, pinned.label, self.signature or default.signature)
 
     def without_signature(self) -> "Which":
-        return replace(self, signature=None)
+        return Which(self.model, self.version, self.label)
 
     def spec(self) -> Any:
         """The ModelSpec. Raises ValueError without a model."""
