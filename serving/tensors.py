@@ -1,6 +1,7 @@
 """numpy arrays to TensorProto and back, without TensorFlow. Used by the client and by the server."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def dtype_number(dtype: np.dtype) -> int:
         raise ValueError(f"no TensorFlow dtype for numpy's {dtype}") from None
 
 
-def as_array(value) -> np.ndarray:
+def as_array(value: Any) -> np.ndarray:
     """`np.asarray`, but text stays what it is: objects of type str or bytes, with their trailing zero bytes."""
     if isinstance(value, np.ndarray):
         return value.astype(object) if value.dtype.kind in "SU" else value
@@ -101,7 +102,7 @@ def as_array(value) -> np.ndarray:
     return np.array(value, object) if isinstance(leaf, (str, bytes)) else np.asarray(value)
 
 
-def to_proto(array, *, typed: bool = False, into=None):
+def to_proto(array: Any, *, typed: bool = False, into: Any = None) -> Any:
     """A TensorProto of `array`.
 
     Args:
@@ -134,7 +135,7 @@ def to_proto(array, *, typed: bool = False, into=None):
     return proto
 
 
-def from_proto(proto) -> np.ndarray:
+def from_proto(proto: Any) -> np.ndarray:
     """The array of a TensorProto, by the rules of `tensorflow::Tensor::FromProto`; strings as objects of type bytes.
 
     Typed fields with fewer values than the shape has elements repeat the last one, with none are zeros, with more are
@@ -159,7 +160,7 @@ def from_proto(proto) -> np.ndarray:
     return _typed_values(proto, dtype, count).reshape(shape)
 
 
-def _typed_values(proto, dtype: np.dtype, count: int) -> np.ndarray:
+def _typed_values(proto: Any, dtype: np.dtype, count: int) -> np.ndarray:
     name, stored = _FIELDS[proto.dtype]
     field = getattr(proto, name)
     raw = _packed_bytes(proto, _RAW_FIELDS[proto.dtype]) if _raw_is_quicker(proto, count) else None
@@ -180,11 +181,11 @@ def _typed_values(proto, dtype: np.dtype, count: int) -> np.ndarray:
     return np.concatenate([values, np.broadcast_to(values[-1], count - len(values))])
 
 
-def _raw_is_quicker(proto, count: int) -> bool:
+def _raw_is_quicker(proto: Any, count: int) -> bool:
     return proto.dtype in _RAW_FIELDS and count >= _WIRE_FROM
 
 
-def _packed_bytes(proto, field: int) -> memoryview | None:
+def _packed_bytes(proto: Any, field: int) -> memoryview | None:
     """The bytes of the packed repeated field `field`, None where the message does not hold exactly one such run."""
     data = memoryview(proto.SerializeToString())
     at, found = 0, None
@@ -204,7 +205,7 @@ def _packed_bytes(proto, field: int) -> memoryview | None:
     return found
 
 
-def _strings(proto, count: int) -> np.ndarray:
+def _strings(proto: Any, count: int) -> np.ndarray:
     if count > _MAX_BYTES:
         raise ValueError(f"{count} strings are more than a message can hold")
     values = _string_content(proto.tensor_content, count) if proto.tensor_content and count else proto.string_val
@@ -256,7 +257,7 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), order="C", copy=False)
 
 
-def _to_bytes(value) -> bytes:
+def _to_bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):

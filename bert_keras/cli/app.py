@@ -5,6 +5,7 @@ import click
 import bert_keras
 from bert_keras.cli import contract
 from bert_keras.cli.augment import augment
+from bert_keras.cli.client import load_test, metadata, query, reload, status, wait
 from bert_keras.cli.evaluate import evaluate
 from bert_keras.cli.export import export
 from bert_keras.cli.fill_mask import fill_mask
@@ -13,7 +14,7 @@ from bert_keras.cli.pipeline import demo, pipeline
 from bert_keras.cli.predict import predict
 from bert_keras.cli.pretrain import pretrain
 from bert_keras.cli.pretrain_data import pretrain_data
-from bert_keras.cli.serving import query, serve
+from bert_keras.cli.serving import serve
 from bert_keras.cli.vocab import vocab
 
 
@@ -33,6 +34,11 @@ for command in (
     export,
     serve,
     query,
+    status,
+    metadata,
+    wait,
+    reload,
+    load_test,
     pipeline,
     vocab,
     pretrain_data,

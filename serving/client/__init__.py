@@ -6,12 +6,18 @@
         answer = client.predict(["a fine film", "two hours too long"])
         answer["label"], answer["score"], answer.version
 
-`query` gives one plain dict per text. Errors are typed: see `serving.client.errors`.
+`AsyncClient` has the same calls for asyncio; their `predict_many` keeps several requests under way. `query` gives one
+plain dict per text. Errors are typed: see `serving.client.errors`.
 """
 
-from serving.client.client import Answer, Client, VersionStatus
+from serving.client.answers import Answer, VersionStatus
+from serving.client.async_client import AsyncClient
+from serving.client.client import Client
+from serving.client.connection import TLS, Connection
 from serving.client.errors import (
+    AccessDenied,
     InvalidInput,
+    MessageTooLarge,
     ModelNotFound,
     ServerBusy,
     ServerFailed,
@@ -20,22 +26,34 @@ from serving.client.errors import (
     Timeout,
     Unavailable,
 )
+from serving.client.load import LoadReport, load_test
+from serving.client.models import ServedModel, read_config
 from serving.client.query import query
-from serving.client.signatures import Signature, TensorSpec
+from serving.client.signatures import Signature, Signatures, TensorSpec
 
 __all__ = [
+    "AccessDenied",
     "Answer",
+    "AsyncClient",
     "Client",
+    "Connection",
     "InvalidInput",
+    "LoadReport",
+    "MessageTooLarge",
     "ModelNotFound",
+    "ServedModel",
     "ServerBusy",
     "ServerFailed",
     "ServingError",
     "Signature",
     "SignatureNotFound",
+    "Signatures",
+    "TLS",
     "TensorSpec",
     "Timeout",
     "Unavailable",
     "VersionStatus",
+    "load_test",
     "query",
+    "read_config",
 ]

@@ -46,6 +46,14 @@ class ServerBusy(Unavailable):
     """The server's queue is full; later it may take the request."""
 
 
+class MessageTooLarge(ServingError):
+    """A request or an answer is larger than a message may be, here or at the server: send fewer rows at a time."""
+
+
+class AccessDenied(ServingError):
+    """The server, or what stands before it, does not let this client in."""
+
+
 class ServerFailed(ServingError):
     """Any other failure on the server's side."""
 
@@ -56,6 +64,8 @@ _TYPES = {
     grpc.StatusCode.OUT_OF_RANGE: InvalidInput,
     grpc.StatusCode.DEADLINE_EXCEEDED: Timeout,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
+    grpc.StatusCode.UNAUTHENTICATED: AccessDenied,
+    grpc.StatusCode.PERMISSION_DENIED: AccessDenied,
 }
 
 
@@ -72,6 +82,8 @@ def from_rpc(error: grpc.RpcError, where: str) -> ServingError:
         kind = SignatureNotFound
     elif code == grpc.StatusCode.RESOURCE_EXHAUSTED and "queue" in details:
         kind = ServerBusy
+    elif code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+        kind = MessageTooLarge
     else:
         kind = _TYPES.get(code, ServerFailed)
     return kind(details, code, where)

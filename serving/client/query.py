@@ -1,10 +1,12 @@
 """Texts in, one plain answer per text out: what a command line wants."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from serving.client.client import Client
+from serving.client.connection import TLS
 from serving.client.errors import InvalidInput
 from serving.client.signatures import pick
 
@@ -20,9 +22,11 @@ def query(
     *,
     second: str | None = None,
     version: int | None = None,
+    label: str | None = None,
     signature: str | None = None,
     timeout: float = 30.0,
-) -> list[dict]:
+    tls: TLS | None = None,
+) -> list[dict[str, Any]]:
     """One JSON-able dict per text, made of the model's named outputs and nothing else.
 
     An output with one row per text is cut by rows; any other output is given whole to every text. Outputs `x_count`
@@ -32,13 +36,14 @@ def query(
         target: "host:port" of the server.
         texts, text_pairs: texts, and second texts for a model that takes two.
         second: name of the input that takes the second texts; None = the one whose name ends in "pair".
+        version, label, signature, timeout, tls: as of `Client`.
 
     Raises a `serving.client.ServingError` of a fitting type.
     """
     if second is not None and text_pairs is None:
         raise InvalidInput(f"second is {second!r}, but there are no second texts: give some, or leave it out")
-    answers: list[dict] = []
-    with Client(target, model, version=version, signature=signature, timeout=timeout) as client:
+    answers: list[dict[str, Any]] = []
+    with Client(target, model, version, label, signature, timeout, tls) as client:
         names = _input_names(client, text_pairs is not None, second)
         if text_pairs is not None and len(text_pairs) != len(texts):
             raise InvalidInput(f"{len(texts)} texts but {len(text_pairs)} second texts: expected one for each")
@@ -69,7 +74,7 @@ def _input_names(client: Client, pairs: bool, second: str | None) -> list[str]:
     return names[:wanted]
 
 
-def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict]:
+def _rows(outputs: Mapping[str, np.ndarray], count: int) -> list[dict[str, Any]]:
     plain = {name: (array.ndim > 0 and len(array) == count, _plain(array)) for name, array in outputs.items()}
     return [
         _gathered({name: value[row] if per_row else value for name, (per_row, value) in sorted(plain.items())})
@@ -77,7 +82,7 @@ def _rows(outputs: dict[str, np.ndarray], count: int) -> list[dict]:
     ]
 
 
-def _gathered(answer: dict) -> dict:
+def _gathered(answer: dict[str, Any]) -> dict[str, Any]:
     """Arrays that stand beside a count as a list of objects; everything else as it is."""
     counts = {name.removesuffix(_COUNT): value for name, value in answer.items() if name.endswith(_COUNT)}
     for things, count in counts.items():
@@ -90,7 +95,7 @@ def _gathered(answer: dict) -> dict:
     return answer
 
 
-def _plain(array: np.ndarray):
+def _plain(array: np.ndarray) -> Any:
     if array.dtype == object:
         return _each(_as_text, array)
     elif array.dtype.kind not in "biuf":
@@ -101,12 +106,12 @@ def _plain(array: np.ndarray):
     return array.tolist()
 
 
-def _each(function, array: np.ndarray):
+def _each(function: Callable[[Any], Any], array: np.ndarray) -> Any:
     """Nested lists of the function's values; a plain value for an array without dimensions."""
     values = np.empty(array.size, object)
     values[:] = [function(value) for value in array.ravel()]
     return values.reshape(array.shape).tolist()
 
 
-def _as_text(value) -> str:
+def _as_text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -47,11 +48,20 @@ class Signature:
         return [name for name, spec in self.inputs.items() if spec.is_text]
 
 
-def from_metadata(response) -> dict[str, Signature]:
-    """Signatures by name of a GetModelMetadataResponse."""
+class Signatures(dict[str, Signature]):
+    """Signatures by name, of one version of a model."""
+
+    def __init__(self, found: Mapping[str, Signature], model: str, version: int):
+        super().__init__(found)
+        self.model = model
+        self.version = version
+
+
+def from_metadata(response: Any) -> Signatures:
+    """What a GetModelMetadataResponse says."""
     found = get_model_metadata_pb2.SignatureDefMap()
     response.metadata["signature_def"].Unpack(found)
-    return {
+    by_name = {
         name: Signature(
             name,
             definition.method_name,
@@ -62,9 +72,10 @@ def from_metadata(response) -> dict[str, Signature]:
         for name, definition in sorted(found.signature_def.items())
         if name != _INTERNAL
     }
+    return Signatures(by_name, response.model_spec.name, response.model_spec.version.value)
 
 
-def pick(signatures: dict[str, Signature], name: str | None, where: str) -> Signature:
+def pick(signatures: Mapping[str, Signature], name: str | None, where: str) -> Signature:
     wanted = name or DEFAULT
     if wanted not in signatures:
         has = ", ".join(signatures) or "none"
@@ -72,7 +83,7 @@ def pick(signatures: dict[str, Signature], name: str | None, where: str) -> Sign
     return signatures[wanted]
 
 
-def fit(signature: Signature, inputs, where: str) -> dict[str, np.ndarray]:
+def fit(signature: Signature, inputs: Any, where: str) -> dict[str, np.ndarray]:
     """Arrays that the signature takes: by name, of its dtypes, of its rank. Raises InvalidInput with the way out."""
     named = _by_name(signature, inputs, where)
     missing = [name for name in signature.inputs if name not in named and name not in signature.optional]
@@ -84,7 +95,7 @@ def fit(signature: Signature, inputs, where: str) -> dict[str, np.ndarray]:
     return {name: _fit_one(name, value, signature.inputs[name], where) for name, value in named.items()}
 
 
-def _by_name(signature: Signature, inputs, where: str) -> Mapping:
+def _by_name(signature: Signature, inputs: Any, where: str) -> Mapping[str, Any]:
     if isinstance(inputs, Mapping):
         return inputs
     if len(signature.inputs) == 1:
@@ -93,7 +104,7 @@ def _by_name(signature: Signature, inputs, where: str) -> Mapping:
     raise InvalidInput(f"signature {signature.name!r} has the inputs {names}: pass a dict with these keys", _BAD, where)
 
 
-def _fit_one(name: str, value, spec: TensorSpec, where: str) -> np.ndarray:
+def _fit_one(name: str, value: Any, spec: TensorSpec, where: str) -> np.ndarray:
     try:
         array = _text_array(value) if spec.is_text else _number_array(value, spec)
     except (TypeError, ValueError, OverflowError) as error:
@@ -107,7 +118,7 @@ def _fit_one(name: str, value, spec: TensorSpec, where: str) -> np.ndarray:
     return array
 
 
-def _text_array(value) -> np.ndarray:
+def _text_array(value: Any) -> np.ndarray:
     array = tensors.as_array(value)
     if array.dtype.kind not in "OSU":
         if not array.size:
@@ -119,7 +130,7 @@ def _text_array(value) -> np.ndarray:
     return array
 
 
-def _number_array(value, spec: TensorSpec) -> np.ndarray:
+def _number_array(value: Any, spec: TensorSpec) -> np.ndarray:
     target = tensors.numpy_dtype(spec.number)
     array = np.asarray(value)
     if array.dtype == target:
@@ -139,7 +150,7 @@ def _number_array(value, spec: TensorSpec) -> np.ndarray:
     raise TypeError(f"got {array.dtype}, which does not convert without loss")
 
 
-def _spec(info) -> TensorSpec:
+def _spec(info: Any) -> TensorSpec:
     unknown = info.tensor_shape.unknown_rank
     shape = None if unknown else tuple(d.size if d.size >= 0 else None for d in info.tensor_shape.dim)
     return TensorSpec(tensors.dtype_name(info.dtype), shape, info.dtype)

@@ -1,6 +1,7 @@
 """A served zoo, for all tests of the server's answers and of the client."""
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -95,3 +96,70 @@ def batcher():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def pem_folder(tmp_path_factory):
+    """PEM files, a .key and a .crt each: `ca`, `server` and `client`, whom ca signed, `stranger`, whom it did not."""
+    if not shutil.which("openssl"):
+        pytest.skip("needs the program openssl")
+    folder = tmp_path_factory.mktemp("pems")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for name in ("ca", "stranger"):
+        what = ["-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
+        openssl("req", *key, *what, cwd=folder)
+    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    for name in ("server", "client"):
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr", cwd=folder)
+        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+        openssl("x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.crt", cwd=folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pems(pem_folder):
+    """Their texts by file name."""
+    return {path.name: path.read_text() for path in pem_folder.iterdir() if path.suffix in (".key", ".crt")}
+
+
+@pytest.fixture
+def ssl_file(pems, tmp_path):
+    """`ssl_file(client_verify=True, custom_ca="ca.crt")`: path of an SSLConfig in text format."""
+
+    def write(key="server.key", cert="server.crt", custom_ca=None, client_verify=False):
+        fields = {"server_key": pems[key], "server_cert": pems[cert]}
+        if custom_ca:
+            fields["custom_ca"] = pems[custom_ca]
+        lines = [f"{name}: {text!r}" for name, text in fields.items()]
+        path = tmp_path / "ssl.config"
+        path.write_text("\n".join([*lines, f"client_verify: {str(client_verify).lower()}"]))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def serve_zoo(start_server, settings_of, zoo_path):
+    return lambda **given: start_server(settings_of("zoo", zoo_path), **given)
+
+
+@pytest.fixture(params=["sync", "asyncio"])
+def make_client(request):
+    """The class of a client: what the one does, the other does."""
+    from serving.client import Client
+    from tests.serving.blocking import BlockingAsyncClient
+
+    return Client if request.param == "sync" else BlockingAsyncClient
+
+
+@pytest.fixture
+def proxy(endpoint):
+    """A `proxy.Proxy` before the zoo."""
+    from tests.serving.proxy import Proxy
+
+    with Proxy(endpoint.grpc) as one:
+        yield one
+
+
+def openssl(*arguments, cwd):
+    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)

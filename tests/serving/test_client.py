@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from serving import client as serving_client
-from serving.client import Client, query
+from serving.client import query
 from serving.client.query import _rows
 
 
 @pytest.fixture
-def client(endpoint):
-    with Client(endpoint.grpc, model="zoo") as one:
+def client(endpoint, make_client):
+    with make_client(endpoint.grpc, model="zoo") as one:
         yield one
 
 
@@ -116,8 +116,8 @@ def test_an_unknown_signature_is_told_with_those_there_are(client):
 # === Errors of the server ===
 
 
-def test_an_unknown_model(endpoint):
-    with Client(endpoint.grpc, model="nobody") as client:
+def test_an_unknown_model(make_client, endpoint):
+    with make_client(endpoint.grpc, model="nobody") as client:
         with pytest.raises(serving_client.ModelNotFound) as caught:
             client.predict([1.0])
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
@@ -132,8 +132,8 @@ def test_an_unknown_model(endpoint):
         ({"label": "canary"}, "Unrecognized servable version label: canary"),
     ],
 )
-def test_an_unknown_version_or_label(endpoint, which, details):
-    with Client(endpoint.grpc, model="zoo", **which) as client:
+def test_an_unknown_version_or_label(make_client, endpoint, which, details):
+    with make_client(endpoint.grpc, model="zoo", **which) as client:
         with pytest.raises(serving_client.ModelNotFound) as caught:
             client.predict([1.0])
     assert caught.value.details() == details
@@ -153,21 +153,21 @@ def test_an_answer_that_takes_too_long(client):
     assert time.monotonic() - started < 5
 
 
-def test_nobody_at_the_target():
-    with Client("127.0.0.1:1", model="zoo", retries=0) as client:
+def test_nobody_at_the_target(make_client):
+    with make_client("127.0.0.1:1", model="zoo", retries=0) as client:
         with pytest.raises(serving_client.Unavailable):
             client.predict([1.0])
         with pytest.raises(serving_client.Timeout, match="not ready after 0.5 s: "):
             client.wait_until_ready(0.5)
 
 
-def test_a_model_must_be_named(endpoint):
-    with Client(endpoint.grpc) as client:
+def test_a_model_must_be_named(make_client, endpoint):
+    with make_client(endpoint.grpc) as client:
         assert client.predict([1.0], model="zoo")["y"].tolist() == [2.5]
         with pytest.raises(ValueError, match="no model named"):
             client.predict([1.0])
     with pytest.raises(ValueError, match="both given"):
-        Client(endpoint.grpc, version=1, label="a")
+        make_client(endpoint.grpc, version=1, label="a")
 
 
 # === The other calls ===
@@ -193,13 +193,13 @@ def test_status_and_wait(client):
 
 
 def test_a_replaced_version_with_another_signature_is_met_without_an_error(
-    start_server, settings_of, put_version, zoo_path, tmp_path
+    make_client, start_server, settings_of, put_version, zoo_path, tmp_path
 ):
     import shutil
 
     put_version(tmp_path, 1)
     _, endpoint = start_server(settings_of("m", tmp_path))
-    with Client(endpoint.grpc, model="m") as client:
+    with make_client(endpoint.grpc, model="m") as client:
         assert client.predict([1.0])["y"].tolist() == [2.0]
         with pytest.raises(serving_client.SignatureNotFound):
             client.predict("good", signature="sentiment")

@@ -202,7 +202,7 @@ class TestServing:
         refused(run("serve", tmp_path), "holds no model version")
 
     def test_a_target_without_a_port(self):
-        refused(run("query", "localhost", "m", "text"), "localhost: expected HOST:PORT")
+        refused(run("query", "localhost", "m", "text"), "target 'localhost': expected HOST:PORT")
 
     def test_a_server_that_is_not_there_is_a_failure(self):
         refused(run("query", "localhost:1", "m", "text", "--timeout", "2"), "localhost:1", code=1)

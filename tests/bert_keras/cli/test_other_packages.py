@@ -24,7 +24,7 @@ class TestQuery:
     def test_each_text_gives_a_json_line(self, asked):
         outcome = run("query", "localhost:8500", "reviews", "a", "b", "--version", 3)
         assert (outcome.code, outcome.stdout) == (0, '{"label": "<a>é"}\n{"label": "<b>é"}\n')
-        options = {"second": None, "signature": None, "version": 3, "timeout": 30}
+        options = {"second": None, "signature": None, "version": 3, "label": None, "timeout": 30, "tls": None}
         assert asked == [("localhost:8500", "reviews", ["a", "b"], None, options)]
 
     def test_second_texts_go_with_the_first(self, asked):

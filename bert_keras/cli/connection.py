@@ -1,0 +1,84 @@
+"""Options of the commands that ask a server, and the client made from them."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from bert_keras.errors import BadInput, WorkFailed
+
+target_argument = click.argument("target", metavar="HOST:PORT")
+model_argument = click.argument("model", metavar="MODEL")
+
+
+def connection_options(timeout: float = 30) -> Callable:
+    """TLS and the time that a call may take; `opened` takes their values."""
+    return _all(
+        click.option(
+            "--timeout", type=click.FloatRange(0, min_open=True), default=timeout, show_default=True, help="Seconds."
+        ),
+        click.option("--tls", is_flag=True, help="Speak TLS; with --ca, --cert or --server-name it is meant anyway."),
+        click.option("--ca", metavar="FILE", help="PEM: whom to trust. Without this: gRPC's own list."),
+        click.option("--cert", metavar="FILE", help="PEM: this client's certificate, for mutual TLS; with --key."),
+        click.option("--key", metavar="FILE", help="PEM: its key."),
+        click.option("--server-name", metavar="NAME", help="The name in the server's certificate, if not HOST."),
+    )
+
+
+def version_options(command: Callable) -> Callable:
+    """--version and --label."""
+    return _all(
+        click.option("--version", type=click.IntRange(1), help="The model's version. Without this: the newest."),
+        click.option("--label", metavar="NAME", help="The version that the server gave this label."),
+    )(command)
+
+
+@contextlib.contextmanager
+def opened(target: str, *args: Any, timeout: float, retries: int = 3, **security: Any) -> Iterator[Any]:
+    """A `serving.client.Client`; in the block its errors are those of the command line, as `errors_of` has them."""
+    client = package()
+    tls = tls_of(target, **security)
+    with errors_of(client), client.Client(target, *args, timeout=timeout, tls=tls, retries=retries) as one:
+        yield one
+
+
+def tls_of(target: str, tls: bool, ca: str | None, cert: str | None, key: str | None, server_name: str | None) -> Any:
+    """The `serving.client.TLS` of the options, or None. Raises BadInput where it, or the target, cannot be used."""
+    client = package()
+    wanted = tls or ca or cert or key or server_name
+    made = client.TLS(ca, cert, key, server_name) if wanted else None
+    try:
+        client.Connection(target, made).channel_credentials()
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    return made
+
+
+def package() -> Any:
+    """`serving.client`. Raises BadInput where it is not installed."""
+    try:
+        from serving import client
+    except ImportError as error:
+        raise BadInput(f"the client is not installed ({error}): pip install 'bert-keras[serving]'") from error
+    return client
+
+
+@contextlib.contextmanager
+def errors_of(client: Any) -> Iterator[None]:
+    """Turns the client's errors into `BadInput` where the user can mend them, else into `WorkFailed`."""
+    try:
+        yield
+    except (client.InvalidInput, client.ModelNotFound, client.SignatureNotFound) as error:
+        raise BadInput(str(error)) from error
+    except client.ServingError as error:
+        raise WorkFailed(str(error)) from error
+
+
+def _all(*decorators: Callable) -> Callable:
+    def add(command: Callable) -> Callable:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return add
