@@ -18,6 +18,8 @@ WAIT_SECONDS = 300
 _RETRY_SECONDS, _CONNECT_SECONDS = 0.5, 5
 # What a message may take: beyond it the other side is none of ours.
 _MESSAGE_BYTES, _MESSAGE_SECONDS = 1 << 20, 5
+# How much longer than its own time a worker waits for what worker 0 says.
+_VERDICT_SECONDS = 5
 
 
 def meet(cluster: Cluster, settings: dict | None = None, wait_seconds: float = WAIT_SECONDS, on_wait=None) -> None:
@@ -143,7 +145,8 @@ def _arrive(cluster, settings, deadline, wait_seconds, on_wait):
             continue
         with connection:
             _send(connection, {"number": cluster.number, "settings": settings})
-            while message := _read(connection, deadline - time.monotonic()):
+            # Worker 0's time may be up a little later than this worker's, and it alone knows who all have come.
+            while message := _read(connection, deadline - time.monotonic() + _VERDICT_SECONDS):
                 if "go" in message:
                     return
                 if "bad_input" in message:

@@ -179,7 +179,8 @@ def test_three_files_of_utterances(tmp_path_factory, rows, size, zip_it):
     sizes,
 )
 def test_utterances_in_json_lines(tmp_path_factory, lines, size):
-    path = written(tmp_path_factory, "utterances.jsonl", [line + "\n" for line in lines])
+    good = '{"tokens": ["go"], "slots": ["O"], "intent": "fly"}'
+    path = written(tmp_path_factory, "utterances.jsonl", [line + "\n" for line in (good, *lines)])
     check_parts(read_intents, intent_parts, path, size)
 
 

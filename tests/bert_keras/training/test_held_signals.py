@@ -40,11 +40,16 @@ def test_a_second_signal_acts_at_once(handler):
 
 
 def test_ctrl_c_is_held_too():
-    with pytest.raises(KeyboardInterrupt):
-        with HeldSignals() as signals:
-            signal.raise_signal(signal.SIGINT)
-            assert signals.told
-            signals.release()
+    # A job in the background of a shell begins with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            with HeldSignals() as signals:
+                signal.raise_signal(signal.SIGINT)
+                assert signals.told
+                signals.release()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_without_a_signal_a_release_does_nothing(handler):
