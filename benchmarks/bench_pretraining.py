@@ -37,10 +37,10 @@ class Part:
     title: str
     corpus: str
     preset: str
-    steps: int
-    batch_size: int
-    length: int
-    learning_rate: float
+    steps: int = 12000
+    batch_size: int = 16
+    length: int = 64
+    learning_rate: float = 1e-3
     vocabulary: str | None = None
     pieces: int | None = None
     masking: str = "token"
@@ -53,19 +53,16 @@ class Part:
         return bool(self.vocabulary or self.pieces)
 
 
+TUNING = ("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128")
 PARTS = {
     "english": Part(
         title="BERT-mini from Wikinews",
         corpus="pretrain_en_wikinews/wikinews.txt.gz",
         preset="mini_uncased",
         pieces=8000,
-        steps=12000,
-        batch_size=16,
-        length=64,
-        learning_rate=1e-3,
         task="sst2",
         fraction=0.3,
-        tuning=("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128"),
+        tuning=TUNING,
     ),
     "chinese": Part(
         title="BERT-mini from Chinese Wikipedia, whole words masked",
@@ -73,20 +70,14 @@ PARTS = {
         preset="mini_chinese",
         vocabulary="vocab/bert-base-chinese-vocab.txt",
         masking="whole-word",
-        steps=12000,
-        batch_size=16,
-        length=64,
-        learning_rate=1e-3,
         task="chnsenticorp",
-        tuning=("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128"),
+        tuning=TUNING,
     ),
     "continued": Part(
         title="MiniLM-L6 with a fresh head, continued on Wikinews",
         corpus="pretrain_en_wikinews/wikinews.txt.gz",
         preset="minilm_l6_uncased",
         steps=1000,
-        batch_size=16,
-        length=64,
         learning_rate=5e-4,
     ),
 }

@@ -10,6 +10,7 @@ from pipelines.config import PipelineConfig
 from pipelines.evaluation import eval_config
 from pipelines.example_gen import RecordExampleGen
 from pipelines.prepare import Prepared
+from pipelines.pretraining.config import PretrainingPipelineConfig
 from pipelines.schema import TaskSchemaGen
 
 BEAM_ARGS = (
@@ -70,7 +71,11 @@ def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipelin
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(config.push_directory))
         ),
     )
-    components = [examples, statistics, schema, validator, transform, trainer, baseline, evaluator, pusher]
+    return assembled(config, [examples, statistics, schema, validator, transform, trainer, baseline, evaluator, pusher])
+
+
+def assembled(config: PipelineConfig | PretrainingPipelineConfig, components: list) -> tfx.dsl.Pipeline:
+    """The components as a pipeline that runs on this machine and keeps its metadata in SQLite."""
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(config.artifacts),

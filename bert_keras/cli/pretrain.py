@@ -18,6 +18,7 @@ from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
 from bert_keras.errors import BadInput
 from bert_keras.training.cluster import Cluster
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
+from bert_keras.training.run_log import in_words
 
 _COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
@@ -124,10 +125,10 @@ def pretrain(context, out, resume, **values):
     say_random_start(values["preset"], values["vocabulary"])
     with naming_lost_workers(cluster, lambda: "start it again on every machine."):
         model, built = _model_and_phases(source, phases, values)
-    _train(model, built, directory, {**values, "rows": source.digest}, cluster)
+    _train(model, built, directory, values, source.digest, cluster)
 
 
-def _train(model, phases: list, directory: Path, values: dict, cluster: Cluster) -> None:
+def _train(model, phases: list, directory: Path, values: dict, digest: str, cluster: Cluster) -> None:
     from bert_keras.training.pretraining import PRESET, PretrainingRun
 
     total = sum(phase.steps for phase in phases)
@@ -142,7 +143,7 @@ def _train(model, phases: list, directory: Path, values: dict, cluster: Cluster)
             **{name: values[name] for name in ("seed", *_OF_RUN)},
         )
         if cluster.is_chief:
-            _mark(directory, values)
+            _mark(directory, values, digest)
         figures = run.run()
     for sentence in run.store.passed_over:
         click.echo(f"{sentence}; the one before was taken", err=True)
@@ -154,12 +155,11 @@ def _train(model, phases: list, directory: Path, values: dict, cluster: Cluster)
     click.echo(f"written: {directory / PRESET}")
 
 
-def _mark(directory: Path, values: dict) -> None:
+def _mark(directory: Path, values: dict, digest: str) -> None:
     output.make_directory(directory)
     if not (directory / output.MARK).exists():
-        rows = values.pop("rows")
         with output.new_file(directory / output.MARK) as file:
-            output.write_json(file, {**run_arguments({"command": _COMMAND, **values}), "rows": rows})
+            output.write_json(file, {**run_arguments({"command": _COMMAND, **values}), "rows": digest})
 
 
 class _Shown:
@@ -174,12 +174,7 @@ class _Shown:
 
     def figures(self, figures: dict) -> None:
         self._speed = figures.get("tokens_per_second", self._speed)
-        named = ", ".join(
-            f"{name} {value:.4g}"
-            for name, value in figures.items()
-            if name not in ("step", "phase", "seconds", "tokens")
-        )
-        self._progress.say(f"step {figures['step']} of {self._total}: {named}")
+        self._progress.say(in_words(figures, self._total))
 
 
 def _cluster(values: dict, phases: list[RowPhase]) -> Cluster:

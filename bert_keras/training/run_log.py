@@ -6,6 +6,15 @@ import time
 
 from bert_keras.errors import WorkFailed
 
+# What a reader of figures knows already, or cannot compare.
+_NOT_SHOWN = ("step", "phase", "seconds", "tokens")
+
+
+def in_words(figures, total_steps):
+    """A line for people of the figures that a log gave."""
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name not in _NOT_SHOWN)
+    return f"step {figures['step']} of {total_steps}: {shown}"
+
 
 class UnwrittenLog:
     """Adds to figures the time that they took, and writes nothing."""

@@ -7,10 +7,9 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
-from tfx.orchestration import metadata
 from tfx.types import Channel
 
-from pipelines.pipeline import BEAM_ARGS
+from pipelines.pipeline import assembled
 from pipelines.pretraining.config import PretrainingPipelineConfig
 from pipelines.pretraining.evaluator import HeldOutEvaluator
 from pipelines.pretraining.example_gen import LAYOUT, CorpusExampleGen
@@ -61,15 +60,7 @@ def make_pipeline(config: PretrainingPipelineConfig, prepared: Prepared) -> tfx.
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(config.push_directory))
         ),
     ).with_id("Pusher")
-    components = [examples, statistics, schema, validator, masking, trainer, baseline, evaluator, pusher]
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=str(config.artifacts),
-        components=components,
-        enable_cache=config.cache,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(config.metadata)),
-        beam_pipeline_args=list(BEAM_ARGS),
-    )
+    return assembled(config, [examples, statistics, schema, validator, masking, trainer, baseline, evaluator, pusher])
 
 
 def _json(values: dict[str, Any]) -> str:

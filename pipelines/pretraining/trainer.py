@@ -11,6 +11,7 @@ from bert_keras.data.row_files import RowFiles
 from bert_keras.tasks.pretraining_start import model_for_rows
 from bert_keras.training.pretraining import LOGS, METRICS, Phase, PretrainingRun
 from bert_keras.training.pretraining_recipe import PretrainingRecipe
+from bert_keras.training.run_log import in_words
 from pipelines.pretraining.masking import phase_folders
 from pipelines.trainer import strategy_name
 
@@ -75,7 +76,7 @@ def make_run(settings: dict[str, Any], folders: list[str], directory: str) -> Pr
         [Phase(one, phase["steps"], phase["batch_size"]) for one, phase in zip(rows, phases)],
         directory,
         seed=train["seed"],
-        on_figures=lambda figures: _say(figures, total),
+        on_figures=lambda figures: log.info(in_words(figures, total)),
         **{name: train[name] for name in _FREE},
     )
 
@@ -85,9 +86,3 @@ def _name_of_run(settings: dict[str, Any], folders: list[str]) -> str:
     shards = [shard["sha256"] for folder in folders for shard in RowFiles(folder).manifest["shards"]]
     decides = json.dumps([{**settings, "train": train}, shards], sort_keys=True)
     return hashlib.sha256(decides.encode()).hexdigest()[:16]
-
-
-def _say(figures: dict[str, float], total: int):
-    shown = {name: value for name, value in figures.items() if name not in ("step", "phase", "seconds", "tokens")}
-    values = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    log.info("step %d of %d: %s", figures["step"], total, values)
