@@ -14,6 +14,8 @@ from serving.server.status import Code, ServingError, invalid
 log = logging.getLogger(__name__)
 
 _MAX_BODY = 2**31 - 1
+# TensorFlow Serving's (util/net_http/compression/gzip_zlib.h): a body that is small on the wire may be huge in memory.
+_MAX_UNZIPPED = 10 * 2**20
 _IDLE_SECONDS = 120
 _NOT_FOUND = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 _CORS = {
@@ -191,11 +193,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _gunzip(body: bytes) -> bytes:
+    """The body unzipped; nothing where that fails or is too much, which is what TensorFlow Serving then reads."""
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        plain = unzip.decompress(body, _MAX_BODY)
-    except zlib.error:
-        raise invalid("Failed to uncompress the gzip body") from None
+        plain = unzip.decompress(body, _MAX_UNZIPPED)
+    except zlib.error as error:
+        log.error("Failed to uncompress the gzipped body: %s", error)
+        return b""
     if unzip.unconsumed_tail or not unzip.eof:
-        raise invalid("Failed to uncompress the gzip body")
+        log.error("Failed to uncompress the gzipped body: cut off, or larger than %d bytes", _MAX_UNZIPPED)
+        return b""
     return plain

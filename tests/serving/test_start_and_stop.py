@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -15,22 +14,7 @@ import pytest
 
 from serving.protos import predict_pb2
 from tests.serving.endpoint import Endpoint, predict_request
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "serving.server", *arguments]
+from tests.serving.process import ROOT, Process, free_ports
 
 
 def run(*arguments, cwd=ROOT):
@@ -124,33 +108,6 @@ def test_the_version_says_what_it_is_not():
 
 
 # === A whole life ===
-
-
-class Process:
-    """A server as its own process."""
-
-    def __init__(self, *arguments):
-        self.port, self.rest_port = free_ports(2)
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        ports = f"--port={self.port}", f"--rest_api_port={self.rest_port}"
-        self.process = subprocess.Popen(
-            command(*ports, *arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.endpoint = Endpoint(f"127.0.0.1:{self.port}", f"http://127.0.0.1:{self.rest_port}")
-
-    def wait_for_port(self, seconds=120):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.rest_port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"no server: {self.process.communicate(timeout=5)}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture
