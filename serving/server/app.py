@@ -161,6 +161,7 @@ class ModelServer:
         return max(asked, min(2 * batching.max_batch_size, _MOST_BATCHING_THREADS))
 
     def _open_rest(self) -> None:
+        from serving.server.extensions.status_page import StatusPage
         from serving.server.rest_api import Page, RestServer
         from serving.server.rest_routes import Routes
 
@@ -170,6 +171,8 @@ class ModelServer:
         port = 0 if self._any_port else self._flags.rest_api_port
         cors = self._flags.rest_api_enable_cors_support
         pages = {self._files.metrics_path: Page(self.metrics.text)} if self._files.metrics_path else {}
+        if self._flags.ext_status_page:
+            pages |= StatusPage(self.core, NAME).pages()
         threads = self._threads(self._flags.rest_api_num_threads)
         server = RestServer(routes, self._flags.host, port, threads, cors, pages, self._gate)
         server.start()
