@@ -65,6 +65,11 @@ class ServerCore:
         """What the configuration that holds asks for."""
         return self._models
 
+    @property
+    def labels(self) -> dict[str, dict[str, int]]:
+        """The version behind each label, by model."""
+        return self._labels
+
     def reload(
         self,
         models: list[ModelSettings],
