@@ -4,7 +4,7 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export lint lock setup peers clients ovmsclient min-tfs-client deploy-checks
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
 
 demo: setup
 	$(BIN)/bert-keras demo
@@ -49,7 +49,14 @@ peers:
 	@scripts/setup --stack peers
 
 # Clients of TensorFlow Serving from elsewhere, and what checks deployment files: each in an environment of its own.
-clients: ovmsclient min-tfs-client
+clients: ovmsclient min-tfs-client node-client
 
 ovmsclient min-tfs-client deploy-checks:
 	@scripts/setup --stack $@
+
+# The packages of the example client for Node; without them its tests are skipped.
+NODE = serving/deploy/clients/node
+node-client: $(NODE)/node_modules/.package-lock.json
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@command -v npm >/dev/null && npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+	  || echo "no npm, or no registry of its: the Node client is not tested"

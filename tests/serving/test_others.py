@@ -94,9 +94,8 @@ print(json.dumps(found))
 
 # Predict alone, of `serving_default`: its calls for Classify and Regress fail before anything is sent.
 @pytest.mark.slow
-def test_min_tfs_client_reads_our_answers(start_server, settings_of, zoo_path, tmp_path, min_tfs_client_python):
-    save_sentiment(tmp_path / "1")
-    _, endpoint = start_server(settings_of("zoo", zoo_path), settings_of("sentiment", tmp_path))
+def test_min_tfs_client_reads_our_answers(start_server, settings_of, zoo_path, sentiment_path, min_tfs_client_python):
+    _, endpoint = start_server(settings_of("zoo", zoo_path), settings_of("sentiment", sentiment_path))
     argv = [str(min_tfs_client_python), "-c", MIN_TFS_CLIENT, endpoint.grpc]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -127,17 +126,6 @@ def test_a_model_of_the_other_stack_answers_the_same_here(start_server, settings
         assert client.predict("ÀB", signature="text_ops")["folded"].tolist() == ["a\u0300b"]
         assert np.array_equal(client.regress([{"x": 0.5}], signature="regress"), [1.0])
         assert client.classify([{"x": 0.5}], signature="classify") == [[("neg", 0.5), ("pos", 0.5)]]
-
-
-def save_sentiment(path):
-    """A model that takes text, of which `serving_default` says more than a number."""
-    import tensorflow as tf
-
-    from tests.serving.zoo import Zoo
-
-    zoo = Zoo()
-    text = tf.TensorSpec([None], tf.string, name="text")
-    tf.saved_model.save(zoo, str(path), signatures=tf.function(zoo.sentiment, input_signature=[text]))
 
 
 @pytest.fixture
