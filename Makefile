@@ -4,16 +4,16 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export bench-serving lint lock setup peers ovmsclient
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export bench-serving lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
 
 demo: setup
 	$(BIN)/bert-keras demo
 
-test: setup ovmsclient
+test: setup clients deploy-checks
 	$(BIN)/python -m pytest $(ARGS)
 
 # The library and the server, without TFX.
-test-core: ovmsclient
+test-core: clients deploy-checks
 	scripts/setup --stack core --venv .venv-core
 	.venv-core/bin/python -m pytest --ignore=tests/pipelines $(ARGS)
 
@@ -51,5 +51,15 @@ setup:
 peers:
 	@scripts/setup --stack peers
 
-ovmsclient:
-	@scripts/setup --stack ovmsclient
+# Clients of TensorFlow Serving from elsewhere, and what checks deployment files: each in an environment of its own.
+clients: ovmsclient min-tfs-client node-client
+
+ovmsclient min-tfs-client deploy-checks:
+	@scripts/setup --stack $@
+
+# The packages of the example client for Node; without them its tests are skipped.
+NODE = serving/deploy/clients/node
+node-client: $(NODE)/node_modules/.package-lock.json
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@command -v npm >/dev/null && npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --silent && touch $@ \
+	  || echo "no npm, or no registry of its: the Node client is not tested"

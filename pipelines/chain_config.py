@@ -20,6 +20,7 @@ from bert_keras.yaml_config import Section
 from pipelines.config import (
     DataConfig,
     EvaluateConfig,
+    InfraValidationConfig,
     ModelConfig,
     PipelineConfig,
     PushConfig,
@@ -48,6 +49,7 @@ class ChainConfig(RunConfig):
     model: ChainedModelConfig = ChainedModelConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    infra_validation: InfraValidationConfig = InfraValidationConfig()
     push: PushConfig = PushConfig()
 
     @property
@@ -62,5 +64,6 @@ class ChainConfig(RunConfig):
         model = ModelConfig(
             preset=preset, max_length=self.model.max_length, random_start=random_start, vocabulary=vocabulary
         )
-        of_task = {key: getattr(self, key) for key in ("data", "task", "train", "evaluate", "push")}
+        names = ("data", "task", "train", "evaluate", "infra_validation", "push")
+        of_task = {name: getattr(self, name) for name in names}
         return PipelineConfig(name=self.name, root=self.root, cache=self.cache, model=model, **of_task)

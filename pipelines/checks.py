@@ -32,6 +32,12 @@ def check_writable(folder: Path, place: str):
         ) from error
 
 
+def check_program(path: Path | None, place: str):
+    """Raises `BadInput` where a path is given that cannot be run."""
+    if path and not (path.is_file() and os.access(path, os.X_OK)):
+        raise BadInput(f"{place}: {path} is no program that can be run; expected the path of a tensorflow_model_server")
+
+
 def check_thresholds(thresholds, place: str, known):
     """Raises `BadInput` where a threshold is for a metric that there is none of."""
     for name in thresholds:

@@ -160,6 +160,30 @@ class EvaluateConfig(Section):
     Default: the task's, such as question_word. The thresholds hold for all rows together."""
 
 
+class InfraValidationConfig(Section):
+    """Whether a model server can use the model, which is tried before it is pushed."""
+
+    enabled: bool = True
+    """Whether it is tried: a server of this machine loads the exported model and answers examples."""
+    examples: Annotated[int, Field(ge=0, le=1000)] = 3
+    """Examples of the split eval that the server is asked, one at a time; 0: it only loads the model."""
+    tries: Count = 2
+    """Times that a server is started before the model counts as unfit."""
+    timeout_seconds: Count = 300
+    """Seconds in which a server must have loaded the model and answered."""
+    binary: Path | None = None
+    """The tensorflow_model_server to try it with; default: the one on PATH, else this package's embedded server."""
+    warmup: bool = False
+    """Whether these examples become the pushed model's warm-up requests, for a server that is asked by serialized
+    examples; default: the Trainer's, which are texts for `serving_default`."""
+
+    @pydantic.model_validator(mode="after")
+    def _warmup_has_requests(self):
+        if self.warmup and not (self.enabled and self.examples):
+            raise ValueError("`warmup` needs requests; expected `enabled: true` and `examples` of 1 or more beside it")
+        return self
+
+
 class PushConfig(Section):
     """Where a good model goes."""
 
@@ -175,6 +199,7 @@ class PipelineConfig(RunConfig):
     model: ModelConfig
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    infra_validation: InfraValidationConfig = InfraValidationConfig()
     push: PushConfig = PushConfig()
 
     @property

@@ -9,15 +9,13 @@ import csv
 import importlib.util
 import os
 import shutil
-import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import bert_keras
 from bert_keras.errors import BadInput, WorkFailed
+from pipelines.model_server import ModelServer
 from pipelines.result import RunResult
 from pipelines.runner import run_config
 
@@ -131,28 +129,17 @@ def served(models: Path, name: str, say: Callable[[str], None]) -> Iterator[str]
     """
     from serving.client import Client, ServingError
 
-    port, rest_port = _free_ports(2)
-    root = str(Path(bert_keras.__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-c", "from bert_keras.cli import main; main()", "serve", str(models), "--name", name]
-    command += ["--port", str(port), "--rest-port", str(rest_port)]
     log = models.parent / "server.log"
-    say(f"bert-keras serve {models} --name {name} --port {port} (its log: {log})")
-    with open(log, "w", encoding="utf-8") as output:
-        server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}, stdout=output, stderr=output)
-        try:
-            with Client(f"127.0.0.1:{port}", name) as client:
-                client.wait_until_ready(deadline=120)
-            yield f"127.0.0.1:{port}"
-        except ServingError as error:
-            raise WorkFailed(f"the server on port {port} failed: {error} (its log: {log})") from error
-        finally:
-            server.terminate()
-            try:
-                server.wait(timeout=40)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
+    server = ModelServer(models, name, log)
+    try:
+        say(f"bert-keras serve {models} --name {name} --port {server.port} (its log: {log})")
+        with Client(server.target, name) as client:
+            client.wait_until_ready(deadline=120)
+        yield server.target
+    except ServingError as error:
+        raise WorkFailed(f"the server on port {server.port} failed: {error} (its log: {log})") from error
+    finally:
+        server.stop()
 
 
 def ask(target: str, name: str, say: Callable[[str], None]):
@@ -188,14 +175,6 @@ def closing(result: RunResult, models: Path) -> list[str]:
 def short(path: Path) -> Path:
     """The path from here, where it is below here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def _program() -> str:

@@ -12,6 +12,7 @@ from pipelines import history
 from pipelines.anomalies import stopped
 from pipelines.arguments import without_arguments
 from pipelines.config import PipelineConfig, RunConfig
+from pipelines.infra_validator import WHY_NOT
 from pipelines.local import LocalRunner
 from pipelines.log import RunLog
 from pipelines.pipeline import make_pipeline
@@ -68,8 +69,11 @@ def _result(nodes: dict[str, history.Node], prepared: Prepared, log: str) -> Run
     evaluator, trainer = nodes["Evaluator"], nodes["Trainer"]
     metrics = history.metrics(evaluator)
     blessed = evaluator.property("blessing", "blessed") == 1
+    infra = nodes.get("InfraValidator")
+    unfit = infra is not None and infra.property("blessing", "blessed") != 1
     return RunResult(
         blessed=blessed,
+        unfit=infra.property("blessing", WHY_NOT) if unfit else None,
         pushed_path=pushed_path(nodes["Pusher"]),
         why_not=[] if blessed else history.why_not_blessed(evaluator),
         metrics=metrics.pop("", {}),

@@ -9,6 +9,7 @@ from tfx.types import Channel
 from pipelines.config import PipelineConfig
 from pipelines.evaluation import eval_config
 from pipelines.example_gen import RecordExampleGen
+from pipelines.infra_validator import make_infra_validator
 from pipelines.prepare import Prepared
 from pipelines.pretraining.config import PretrainingPipelineConfig
 from pipelines.schema import TaskSchemaGen
@@ -64,14 +65,24 @@ def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipelin
         baseline_model=baseline.outputs["model"],
         eval_config=eval_config(prepared.eval_spec, config.evaluate, prepared.slices),
     )
+    components = [examples, statistics, schema, validator, transform, trainer, baseline, evaluator]
+    pushed = {"model": trainer.outputs["model"], "model_blessing": evaluator.outputs["blessing"]}
+    if config.infra_validation.enabled:
+        infra = make_infra_validator(config.infra_validation, trainer.outputs["model"], examples.outputs["examples"])
+        # A model that is not good enough is told first.
+        infra.add_upstream_node(evaluator)
+        components.append(infra)
+        pushed["infra_blessing"] = infra.outputs["blessing"]
+        if config.infra_validation.warmup:
+            # The blessing holds a copy of the model with other warm-up requests; beside a model Pusher leaves it alone.
+            pushed["model"] = None
     pusher = tfx.components.Pusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        **pushed,
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(base_directory=str(config.push_directory))
         ),
     )
-    return assembled(config, [examples, statistics, schema, validator, transform, trainer, baseline, evaluator, pusher])
+    return assembled(config, [*components, pusher])
 
 
 def assembled(config: PipelineConfig | PretrainingPipelineConfig, components: list) -> tfx.dsl.Pipeline:

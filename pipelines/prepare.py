@@ -8,7 +8,7 @@ from bert_keras.errors import BadInput, nearest, where
 from bert_keras.tasks import get_task
 from bert_keras.tasks.description import INPUT, check_options
 from pipelines.anomalies import anomalies_of, long_texts, stopped
-from pipelines.checks import at, check_thresholds, check_writable, fingerprint_of
+from pipelines.checks import at, check_program, check_thresholds, check_writable, fingerprint_of
 from pipelines.config import PipelineConfig
 from pipelines.load import missing
 from pipelines.records import extra_columns, reading, reads_tables
@@ -60,6 +60,7 @@ def prepare(config: PipelineConfig, source: str) -> Prepared:
     check_options(task.options, config.task.options, lambda name: where(source, field=f"task.options.{name}"))
     for key in ("root", "push.directory"):
         check_writable(config.root if key == "root" else config.push_directory, where(source, field=key))
+    check_program(config.infra_validation.binary, where(source, field="infra_validation.binary"))
     fingerprint = at(source, "model", fingerprint_of, config.model)
     _check_folders(task, config, source)
     how = reading(config.data)

@@ -9,6 +9,7 @@ class RunResult:
 
     Attributes:
         blessed: whether the model passed its thresholds.
+        unfit: why no model server could use it; None where one could, or none was tried.
         pushed_path: the pushed version's directory; None where nothing was pushed.
         why_not: what the model fell short of, a sentence each.
         metrics: on all evaluation rows.
@@ -24,6 +25,7 @@ class RunResult:
     """
 
     blessed: bool
+    unfit: str | None
     pushed_path: str | None
     why_not: list[str]
     metrics: dict[str, float]
@@ -44,7 +46,7 @@ def report(result: RunResult) -> list[str]:
     for name, values in sorted(result.slice_metrics.items()):
         shown = {metric: value for metric, value in values.items() if metric not in result.details}
         lines.append(f"  {name}: {_metrics(shown, {})}")
-    return lines + verdict_lines(result.pushed_path, result.why_not)
+    return lines + verdict_lines(result.pushed_path, result.why_not, result.unfit)
 
 
 def anomaly_lines(anomalies: list[str]) -> list[str]:
@@ -58,11 +60,12 @@ def metrics_line(metrics: dict[str, float], baseline: dict[str, float]) -> str:
     return f"metrics{against}: {_metrics(metrics, baseline)}"
 
 
-def verdict_lines(pushed_path: str | None, why_not: list[str]) -> list[str]:
-    """Where a blessed model went, or why nothing was pushed."""
-    if not why_not:
-        return [f"blessed; pushed to {pushed_path}"]
-    return [*(f"not blessed: {reason}" for reason in why_not), "nothing was pushed"]
+def verdict_lines(pushed_path: str | None, why_not: list[str], unfit: str | None = None) -> list[str]:
+    """Where a good model went, or why nothing was pushed."""
+    lines = [f"not blessed: {reason}" for reason in why_not]
+    if unfit:
+        lines.append(f"not fit to serve: {unfit}")
+    return [*lines, "nothing was pushed"] if lines else [f"blessed; pushed to {pushed_path}"]
 
 
 def _metrics(values: dict[str, float], baseline: dict[str, float]) -> str:

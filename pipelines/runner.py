@@ -30,7 +30,8 @@ def run_config(path: str | os.PathLike, say: Say | None = None) -> RunResult | P
 
     Raises:
         BadInput: the config or the data is wrong; nothing has run.
-        WorkFailed: a component failed, or a model was not blessed, hence not pushed; the message says why.
+        WorkFailed: a component failed, or a model was not blessed, or no server could use it, hence nothing was pushed;
+            the message says why.
     """
     _silence_start_up()
     config, say = load_config(path), say or to_stderr
@@ -98,7 +99,12 @@ def _reported(result, lines_of: Callable, say: Say):
 
 
 def _blessed_model(result: RunResult) -> RunResult:
-    return _blessed(result, result.saved_model)
+    if _blessed(result, result.saved_model).unfit is None:
+        return result
+    raise WorkFailed(
+        f"a model server cannot use the model, and nothing was pushed: {result.unfit} (the model is at "
+        f"{result.saved_model}; all of it: {result.log})"
+    )
 
 
 def _blessed_preset(result: PretrainingResult, consequence: str = "") -> PretrainingResult:

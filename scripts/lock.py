@@ -38,6 +38,8 @@ CUTOFFS = {
     # The peers run on the CPU build of torch, which needs none of what the CUDA build asks for.
     "peers": Cutoff("2026-11-15", drop=("nvidia-", "cuda-", "triton")),
     "ovmsclient": Cutoff("2026-01-20"),
+    "min-tfs-client": Cutoff("2026-01-20"),
+    "deploy-checks": Cutoff("2026-01-20"),
 }
 WEIGHTS_NEWEST = "2026-11-15"  # the weights came out after the first stack's cut-off
 

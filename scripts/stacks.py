@@ -42,7 +42,10 @@ STACKS = {
         Stack("core", ((3, 12), (3, 11)), venv=".venv-core"),
         # Not the product: what benchmarks and tests run beside it, each in an environment of its own.
         Stack("peers", ((3, 11), (3, 12)), venv=".venv-peers", has_project=False, has_hashes=False),
-        Stack("ovmsclient", ((3, 10), (3, 11), (3, 12)), venv=".venv-ovmsclient", has_project=False, has_weights=False),
+        *(
+            Stack(name, ((3, 10), (3, 11), (3, 12)), venv=f".venv-{name}", has_project=False, has_weights=False)
+            for name in ("ovmsclient", "min-tfs-client", "deploy-checks")
+        ),
     )
 }
 

@@ -53,6 +53,12 @@ def ovmsclient_python():
     return python_of(".venv-ovmsclient", "make ovmsclient")
 
 
+@pytest.fixture
+def min_tfs_client_python():
+    """The Python of an environment that holds `min-tfs-client`, another one, with its own copies of the messages."""
+    return python_of(".venv-min-tfs-client", "make min-tfs-client")
+
+
 def python_of(venv, command):
     """Path of the Python in this environment of the checkout; BERT_KERAS_<VENV>_PYTHON names another one."""
     variable = f"BERT_KERAS_{venv.lstrip('.').replace('-', '_').upper()}_PYTHON"

@@ -6,6 +6,7 @@ import bert_keras
 from bert_keras.cli import contract
 from bert_keras.cli.augment import augment
 from bert_keras.cli.client import load_test, metadata, query, reload, status, wait
+from bert_keras.cli.deploy import deploy
 from bert_keras.cli.evaluate import evaluate
 from bert_keras.cli.export import export
 from bert_keras.cli.fill_mask import fill_mask
@@ -33,6 +34,7 @@ for command in (
     predict,
     export,
     serve,
+    deploy,
     query,
     status,
     metadata,

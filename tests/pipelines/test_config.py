@@ -9,7 +9,7 @@ import pytest
 from pipelines.config import PipelineConfig
 from pipelines.load import load_config
 
-EXPECTED_SECTIONS = "name, root, cache, pretraining, data, task, model, train, evaluate, push"
+EXPECTED_SECTIONS = "name, root, cache, pretraining, data, task, model, train, evaluate, infra_validation, push"
 
 
 def test_everything_but_name_data_and_preset_has_a_default(config_with):
@@ -88,6 +88,14 @@ MISTAKES = {
     "train: {epochs: 0}": "field 'train.epochs': it is 0; expected greater than or equal to 1",
     "train: {epochs: 2.5}": "field 'train.epochs': it is 2.5; expected a whole number",
     "train: {strategy: mirored}": "field 'train.strategy': it is 'mirored'; expected 'auto', 'none' or 'mirrored'",
+    "infra_validation: {example: 3}": (
+        "there is no key 'infra_validation.example' (did you mean 'examples'?); expected the keys of "
+        "`infra_validation` to be among enabled, examples, tries, timeout_seconds, binary, warmup"
+    ),
+    "infra_validation: {warmup: true, examples: 0}": (
+        "field 'infra_validation': `warmup` needs requests; expected `enabled: true` and `examples` of 1 or more"
+    ),
+    "infra_validation: {tries: 0}": "field 'infra_validation.tries': it is 0; expected greater than or equal to 1",
     "train: 3": "field 'train': it is a number; expected keys and values below it",
     "train:": "field 'train': it is empty; expected keys and values below it",
     "name: again": "row 4: the key 'name' is given twice; expected it once",

@@ -36,6 +36,7 @@ def test_a_folder_that_cannot_be_written_is_bad_input(tmp_path, refusal):
 def test_the_closing_lines_say_how_little_an_accuracy_on_few_rows_means(tmp_path):
     result = RunResult(
         blessed=True,
+        unfit=None,
         pushed_path=str(tmp_path / "serving/reviews/7"),
         why_not=[],
         metrics={"example_count": 30.0, "accuracy": 0.7},

@@ -25,6 +25,7 @@ COMPONENTS = [
     "Transform",
     "Trainer",
     "Evaluator",
+    "InfraValidator",
     "Pusher",
 ]
 ALWAYS_RUNS = "LastBlessedModel"  # a look into the metadata, which TFX does not cache
@@ -37,6 +38,7 @@ train: {{epochs: 6, batch_size: 8, learning_rate: 3.0e-3, strategy: none}}
 evaluate:
   thresholds: {{accuracy: {threshold}}}
   slices: [channel]
+infra_validation: {{{infra}}}
 """
 
 
@@ -51,10 +53,15 @@ class Workshop:
         serving = self.folder / "runs/serving/films"
         return sorted(os.listdir(serving)) if serving.exists() else []
 
-    def run(self, threshold="{lower_bound: 0.8, change: -0.05}"):
-        """Runs the pipeline with this bar for the accuracy."""
-        path = self.folder / "pipeline.yaml"
-        path.write_text(CONFIG.format(preset=self.preset, threshold=threshold))
+    def write(self, threshold="{lower_bound: 0.8, change: -0.05}", infra="examples: 2", name="pipeline"):
+        """Writes the config with this bar for the accuracy and these keys of `infra_validation`."""
+        path = self.folder / f"{name}.yaml"
+        path.write_text(CONFIG.format(preset=self.preset, threshold=threshold, infra=infra))
+        return path
+
+    def run(self, **config):
+        """Runs the pipeline with this config."""
+        path = self.write(**config)
         self.lines = []
         return run_config(path, self.lines.append)
 
@@ -253,10 +260,22 @@ def test_a_model_below_the_bar_is_not_pushed_and_the_run_says_why(first, worksho
     assert workshop.pushed == before
 
 
+def test_a_model_that_no_server_can_use_is_not_pushed_and_the_run_says_why(first, workshop):
+    server = workshop.folder / "model_server"
+    server.write_text("#!/bin/sh\necho 'Failed to start server. Error: UNKNOWN: Op type not registered'\nexit 255\n")
+    server.chmod(0o755)
+    before = workshop.pushed
+    with pytest.raises(WorkFailed) as failure:
+        workshop.run(infra="binary: model_server, tries: 1")
+    reason = "the server did not load it: Failed to start server. Error: UNKNOWN: Op type not registered"
+    assert f"a model server cannot use the model, and nothing was pushed: {reason} (" in str(failure.value)
+    assert workshop.lines[-2:] == [f"not fit to serve: {reason}", "nothing was pushed"]
+    assert workshop.pushed == before
+
+
 def test_what_is_unlike_the_training_data_stops_the_run_where_the_config_says_so(first, workshop):
-    path = workshop.folder / "stop.yaml"
-    text = CONFIG.format(preset=workshop.preset, threshold="{lower_bound: 0.8, change: -0.05}")
-    path.write_text(text.replace("eval: eval.jsonl", "eval: eval.jsonl, anomalies: stop"))
+    path = workshop.write(name="stop")
+    path.write_text(path.read_text().replace("eval: eval.jsonl", "eval: eval.jsonl, anomalies: stop"))
     lines = []
     with pytest.raises(
         BadInput, match="split eval, feature 'channel': .*radio.*; mend the data, or go on all the same"
@@ -278,9 +297,8 @@ def test_the_failure_of_a_component_is_told_by_its_name(first, workshop, monkeyp
 
     # TFX reloads the module of run_fn, so it is what that one imports that breaks.
     monkeypatch.setattr("pipelines.task.make_task", broken)
-    path = workshop.folder / "broken.yaml"
-    text = CONFIG.format(preset=workshop.preset, threshold="{lower_bound: 0.8}").replace("epochs: 6", "epochs: 7")
-    path.write_text(text)
+    path = workshop.write(threshold="{lower_bound: 0.8}", name="broken")
+    path.write_text(path.read_text().replace("epochs: 6", "epochs: 7"))
     with pytest.raises(WorkFailed, match="the component Trainer failed: out of memory \\(all of it: "):
         run_config(path, lambda line: None)
 
@@ -298,6 +316,7 @@ def test_a_model_of_pairs_and_numbers_goes_the_same_way(tmp_path, tiny_preset, f
         "data: {path: pairs.csv, eval_fraction: 0.25}\n"
         "train: {epochs: 2, batch_size: 16, learning_rate: 3.0e-3}\n"
         "evaluate: {thresholds: {mean_squared_error: {upper_bound: 20}}}\n"
+        "infra_validation: {enabled: false}\n"
     )
     result = run_config(folder / "pairs.yaml", lambda line: None)
     config = load_config(folder / "pairs.yaml")
@@ -316,6 +335,7 @@ def test_a_model_of_several_labels_goes_the_same_way(tmp_path, tiny_preset, film
         f"name: tags\nmodel: {{preset: {tiny_preset}, max_length: 24}}\n"
         "data: {path: tags.jsonl, eval_fraction: 0.25}\n"
         "train: {epochs: 2, batch_size: 16, learning_rate: 3.0e-3}\n"
+        "infra_validation: {enabled: false}\n"
     )
     result = run_config(tmp_path / "tags.yaml", lambda line: None)
     assert set(result.metrics) >= {"micro_f1", "macro_f1", "hamming_error"}

@@ -20,6 +20,16 @@ def zoo_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def sentiment_path(tmp_path_factory):
+    """Base path of a model that takes text and says `label` and `score`."""
+    from tests.serving import zoo
+
+    base = tmp_path_factory.mktemp("sentiment")
+    zoo.save_sentiment(str(base / "1"))
+    return base
+
+
+@pytest.fixture(scope="session")
 def saved_versions(tmp_path_factory):
     """Folders 1 and 2, each a SavedModel that adds its number; to be copied."""
     from tests.serving import zoo

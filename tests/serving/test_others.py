@@ -1,4 +1,4 @@
-"""A client from elsewhere, and a model exported by an older TensorFlow."""
+"""Clients from elsewhere, and a model exported by an older TensorFlow."""
 
 import json
 import os
@@ -52,6 +52,61 @@ def test_ovmsclient_reads_our_answers(endpoint, ovmsclient_python):
         "grpc status": status,
         "rest status": status,
         "grpc metadata": [[-1], "DT_FLOAT"],
+    }
+
+
+MIN_TFS_CLIENT = """
+import json, sys
+import grpc
+import numpy as np
+from min_tfs_client.requests import TensorServingClient
+from min_tfs_client.tensors import tensor_proto_to_ndarray
+
+host, port = sys.argv[1].split(":")
+client = TensorServingClient(host=host, port=int(port))
+
+def predict(**inputs):
+    answer = client.predict_request("zoo", inputs)
+    return {name: tensor_proto_to_ndarray(proto) for name, proto in answer.outputs.items()}
+
+found = {}
+found["floats"] = predict(x=np.array([1.0, 2.0, 5.0], np.float32))["y"].tolist()
+found["a column"] = predict(x=np.array([[1.0], [2.0]], np.float32))["y"].tolist()
+answer = client.predict_request("zoo", {"x": np.array([1.0], np.float32)}, model_version=1)
+found["version"] = answer.model_spec.version.value
+for name, model, version, inputs in (
+    ("no model", "none", None, {"x": np.array([1.0], np.float32)}),
+    ("no version", "zoo", 7, {"x": np.array([1.0], np.float32)}),
+    ("text for numbers", "zoo", None, {"x": np.array(["one"])}),
+):
+    try:
+        client.predict_request(model, inputs, model_version=version)
+    except grpc.RpcError as error:
+        found[name] = [error.code().name, error.details()]
+answer = client.predict_request("sentiment", {"text": np.array(["good", "bad bad"])})
+found["texts"] = {
+    name: tensor_proto_to_ndarray(proto).tolist()
+    for name, proto in answer.outputs.items() if name in ("label", "score")
+}
+print(json.dumps(found))
+"""
+
+
+# Predict alone, of `serving_default`: its calls for Classify and Regress fail before anything is sent.
+@pytest.mark.slow
+def test_min_tfs_client_reads_our_answers(start_server, settings_of, zoo_path, sentiment_path, min_tfs_client_python):
+    _, endpoint = start_server(settings_of("zoo", zoo_path), settings_of("sentiment", sentiment_path))
+    argv = [str(min_tfs_client_python), "-c", MIN_TFS_CLIENT, endpoint.grpc]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "floats": [2.5, 3.0, 4.5],
+        "a column": [[2.5], [3.0]],
+        "version": 1,
+        "no model": ["NOT_FOUND", "Servable not found for request: Latest(none)"],
+        "no version": ["NOT_FOUND", "Servable not found for request: Specific(zoo, 7)"],
+        "text for numbers": ["INVALID_ARGUMENT", "Expects arg[0] to be float but string is provided"],
+        "texts": {"label": ["pos", "neg"], "score": [0.75, 1.0]},
     }
 
 

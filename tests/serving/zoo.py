@@ -145,6 +145,12 @@ def save_zoo(path: str) -> None:
     tf.saved_model.save(zoo, path, signatures=signatures)
 
 
+def save_sentiment(path: str) -> None:
+    """A model whose `serving_default` takes text, as those of this project do."""
+    zoo = Zoo()
+    tf.saved_model.save(zoo, path, signatures=tf.function(zoo.sentiment, input_signature=[_strings("text")]))
+
+
 def save_tf1(path: str) -> None:
     """A model as TensorFlow 1 wrote them: signatures over one input tensor, with method names and a default."""
     tf1 = tf.compat.v1

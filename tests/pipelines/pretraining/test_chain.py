@@ -21,6 +21,7 @@ data: {path: words.csv}
 model: {max_length: 16}
 train: {epochs: 1, batch_size: 16, learning_rate: 1.0e-12, strategy: none}
 evaluate: {thresholds: {accuracy: {lower_bound: 0.0}}}
+infra_validation: {enabled: false}
 """
 IMPOSSIBLE = "  evaluate: {thresholds: {mlm_loss: {upper_bound: 0.01}}}\n"
 
