@@ -65,8 +65,8 @@ def main():
 def parse(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of data sets")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each side")
-    parser.add_argument("--requests", type=int, default=160, help="texts in a turn")
+    parser.add_argument("--rounds", type=int, default=4, help="turns of each side")
+    parser.add_argument("--requests", type=int, default=128, help="texts in a turn")
     parser.add_argument("--tokens", type=int, default=1024, help="budget of a batch")
     parser.add_argument("--export", help=argparse.SUPPRESS)
     return parser.parse_args(argv)

@@ -110,7 +110,8 @@ def batcher():
 
 @pytest.fixture(scope="session")
 def pem_folder(tmp_path_factory):
-    """PEM files, a .key and a .crt each: `ca`, `server` and `client`, whom ca signed, `stranger`, whom it did not."""
+    """PEM files, a .key and a .crt each: `ca`; `server` and `client`, whom ca signed; `old_server` and `old_client`,
+    whom it signed for a time that is over; `stranger`, whom it did not."""
     if not shutil.which("openssl"):
         pytest.skip("needs the program openssl")
     folder = tmp_path_factory.mktemp("pems")
@@ -119,9 +120,9 @@ def pem_folder(tmp_path_factory):
         what = ["-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
         openssl("req", *key, *what, cwd=folder)
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    for name in ("server", "client"):
+    for name, days in (("server", "2"), ("client", "2"), ("old_server", "-1"), ("old_client", "-1")):
         openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr", cwd=folder)
-        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
+        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", "names"]
         openssl("x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.crt", cwd=folder)
     return folder
 

@@ -1,6 +1,7 @@
 """The server as a program: files, start-up failures, ports, SIGTERM."""
 
 import importlib.metadata
+import json
 import os
 import signal
 import socket
@@ -181,6 +182,7 @@ def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path,
         f"--monitoring_config_file={tmp_path / 'monitoring'}",
         f"--tensorflow_session_config_file={tmp_path / 'session'}",
         f"--grpc_socket_path={tmp_path / 'socket'}",
+        f"--ext_request_log={tmp_path / 'requests'}",
     )
     server.wait_for_port()
     too_many = predict_request("zoo", inputs={"x": np.float32([1, 2, 3])}, label="stable")
@@ -192,6 +194,12 @@ def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path,
     status, text = server.endpoint.http("/monitoring/prometheus/metrics")
     assert status == 200
     assert ':tensorflow:serving:request_count{model_name="zoo",status="INVALID_ARGUMENT"} 2' in text.splitlines()
+    lines = [json.loads(line) for line in (tmp_path / "requests").read_text().splitlines()]
+    assert [(line["peer"], line["method"], line["label"], line["rows"]) for line in lines] == [
+        ("127.0.0.1", "Predict", "stable", 3),
+        ("unix", "Predict", "stable", 3),
+        ("127.0.0.1", "GET", None, None),
+    ]
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=30) == 0
 

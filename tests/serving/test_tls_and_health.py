@@ -46,12 +46,25 @@ def test_tls_serves_who_trusts_the_server_and_nobody_without_it(serve_zoo, ssl_f
         assert refused(channel) == "UNAVAILABLE"
 
 
+def test_a_server_whose_certificate_has_expired_is_not_trusted(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file(key="old_server.key", cert="old_server.crt"))
+    with grpc.secure_channel(f"localhost:{server.port}", credentials(pems)) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
+def test_a_server_of_another_name_than_its_certificates_is_not_trusted(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file())
+    options = [("grpc.ssl_target_name_override", "another.host")]
+    with grpc.secure_channel(f"localhost:{server.port}", credentials(pems), options) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
 def test_mutual_tls_serves_only_whom_the_ca_signed(serve_zoo, ssl_file, pems):
     server, _ = serve_zoo(ssl_config_file=ssl_file(custom_ca="ca.crt", client_verify=True))
     target = f"localhost:{server.port}"
     with grpc.secure_channel(target, credentials(pems, "client")) as channel:
         assert ask(channel) == [2.5]
-    for who in (None, "stranger"):
+    for who in (None, "stranger", "old_client"):
         with grpc.secure_channel(target, credentials(pems, who)) as channel:
             assert refused(channel) == "UNAVAILABLE"
 

@@ -56,7 +56,7 @@ def _model(model: dict) -> str:
 
 def _version(version: dict, labels: list[str]) -> str:
     requests, rows = version["queued_requests"], version["queued_rows"]
-    waiting = "no batches" if requests is None else f"{requests} ({rows} rows)"
+    waiting = "" if requests is None else f"{requests} ({rows} rows)"
     error = version["error"] or (f"failed {version['failures']} times" if version["failures"] else "")
     state = version["state"]
     return (
