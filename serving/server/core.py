@@ -89,6 +89,7 @@ class ServerCore:
                         f"Illegal to change a model's platform. For model {model.name} platform was {before} "
                         f"and new platform requested is {model.platform}"
                     )
+            config.check_platforms(models)
             self._set_labels(models)
             added = self.manager.configure(models)
             self._models = models

@@ -113,19 +113,24 @@ class Parsed(NamedTuple):
     unknown: list[str]
 
 
-# Flags of TensorFlow Serving that change nothing here that a caller could see.
-IGNORED = (
-    "enable_profiler",
-    "flush_filesystem_caches",
-    "num_tflite_interpreters_per_pool",
-    "num_tflite_pools",
-    "remove_unused_fields_from_bundle_metagraph",
-    "skip_initialize_tpu",
-    "xla_cpu_compilation_enabled",
-    "xla_gpu_compilation_enabled",
-)
+# Flags of TensorFlow Serving that change nothing here that a caller could see, and their defaults there.
+IGNORED = {
+    "enable_profiler": "true",
+    "flush_filesystem_caches": "true",
+    "num_tflite_interpreters_per_pool": "1",
+    "num_tflite_pools": "1",
+    "remove_unused_fields_from_bundle_metagraph": "true",
+    "skip_initialize_tpu": "false",
+    "xla_cpu_compilation_enabled": "false",
+    "xla_gpu_compilation_enabled": "false",
+}
 # Flags that must not be passed over in silence: without them the server would not be what was asked for.
-REFUSED = ("platform_config_file", "prefer_tflite_model", "thread_pool_factory_config_file", "use_alts_credentials")
+REFUSED = {
+    "platform_config_file": "",
+    "prefer_tflite_model": "false",
+    "thread_pool_factory_config_file": "",
+    "use_alts_credentials": "false",
+}
 
 
 def parse(argv: list[str]) -> Parsed:
@@ -161,6 +166,8 @@ def usage() -> str:
     for f in fields(Flags):
         mark = " (extension)" if f.metadata.get("extension") else ""
         lines.append(f"\t--{f.name}={f.default!s:<24}\t{f.type.__name__}\t{f.metadata['help']}{mark}")
+    for names, what in ((IGNORED, "no effect in the embedded server"), (REFUSED, "refused by the embedded server")):
+        lines += [f"\t--{name}={default:<24}\t{what}" for name, default in names.items()]
     return "\n".join(lines)
 
 

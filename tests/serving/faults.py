@@ -246,7 +246,7 @@ def main():
         folder = Path(folder)
         for what, name in (("zoo", "zoo/1"), ("version", "versions/1"), ("version", "versions/2")):
             numbers = name[-1:] if what == "version" else ""
-            make = [sys.executable, str(Path(__file__).with_name("zoo.py")), what, str(folder / name), *numbers]
+            make = [sys.executable, "-m", "serving.conformance.zoo", what, str(folder / name), *numbers]
             subprocess.run(make, check=True, capture_output=True)
 
         def start(*arguments, ports=None):

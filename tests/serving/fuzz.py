@@ -3,7 +3,7 @@
 Needs atheris, which no lock of the project holds:
 
     python3.12 -m venv .venv-fuzz && .venv-fuzz/bin/pip install atheris
-    .venv-core/bin/python tests/serving/zoo.py zoo /tmp/zoo/1
+    .venv-core/bin/python -m serving.conformance.zoo zoo /tmp/zoo/1
     PYTHONPATH=.:.venv-core/lib/python3.12/site-packages .venv-fuzz/bin/python tests/serving/fuzz.py json -runs=100000
 
 The word after the program's name is json, rest, predict or config; `rest` and `predict` load the model of the variable

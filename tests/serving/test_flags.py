@@ -187,5 +187,11 @@ def test_tokens_that_others_could_read_on_the_way_are_warned_of(given, over):
         assert f"tokens travel unencrypted over {over}, and whoever" in note
 
 
+def test_the_usage_lists_what_has_no_effect_and_what_is_refused_too():
+    lines = [line.split()[0] for line in flags.usage().splitlines() if line.startswith("\t--")]
+    assert {"--port=8500", "--enable_profiler=true", "--platform_config_file="} <= set(lines)
+    assert len(lines) == len(dataclasses.fields(flags.Flags)) + len(flags.IGNORED) + len(flags.REFUSED)
+
+
 def test_a_unix_socket_is_enough_to_listen_on():
     flags.check(flags.Flags(model_base_path="/m", port=0, grpc_socket_path="/s"))

@@ -1,5 +1,9 @@
 """gRPC's transport: TLS, mutual TLS, unix socket, compression, channel arguments, the health service."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import grpc
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from serving.server.status import ServingError
 from serving.server.text_files import NotParsed
 from tests.serving.endpoint import predict_request
 
+ROOT = Path(__file__).resolve().parents[2]
 _METHOD = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -92,6 +97,15 @@ def test_an_ssl_config_that_cannot_be_used_is_told_at_the_start(ssl_file, tmp_pa
     (tmp_path / "f").write_text("key: 'a'")
     with pytest.raises(NotParsed, match="Error parsing text-format tensorflow.serving.SSLConfig: 1:1"):
         tls.credentials(str(tmp_path / "f"))
+
+
+def test_looking_at_certificates_leaves_no_port_open(ssl_file):
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom serving.conformance.process import listening_ports\n"
+        "from serving.server import tls\ntls.credentials(sys.argv[1])\nprint(listening_ports(os.getpid()))"
+    )
+    argv = [sys.executable, "-c", program, ssl_file()]
+    assert subprocess.check_output(argv, cwd=ROOT, text=True).strip() == "set()"
 
 
 # === Other ways in ===
