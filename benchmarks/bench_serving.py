@@ -12,8 +12,6 @@ one string op, for the transport's own cost. One text a request; the callers (se
 import argparse
 import contextlib
 import json
-import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,11 +22,10 @@ from pathlib import Path
 from fine_tuning import command
 from interleave import Worker
 from results import machine, table, write_section
+from served import ROOT, environment, serving
 from sst2_data import read_sst2
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path.insert(0, str(ROOT))
 
 DIRECT, PLAIN, BATCHING = "Session", "server", "server, batching"
 CALLERS = (1, 8, 32, 128)
@@ -96,8 +93,8 @@ def measured(model, texts, options):
         callers.ask(model="m", texts=texts)
         flags = ["--enable_batching", f"--batching_parameters_file={batching}"]
         ports = {
-            PLAIN: stack.enter_context(running_server(model)),
-            BATCHING: stack.enter_context(running_server(model, *flags)),
+            PLAIN: stack.enter_context(serving(model)).port,
+            BATCHING: stack.enter_context(serving(model, *flags)).port,
         }
         sides = [(DIRECT, 1), (DIRECT, ROWS), *((name, count) for name in ports for count in CALLERS)]
         turns = {side: [] for side in sides}
@@ -117,34 +114,6 @@ def measured(model, texts, options):
 
 def worker(script):
     return Worker(script, [sys.executable, str(HERE / script)], {"TF_CPP_MIN_LOG_LEVEL": "3"})
-
-
-@contextlib.contextmanager
-def running_server(model, *flags):
-    """An embedded server of a base path, in a process of its own; yields its gRPC port when it answers."""
-    from serving.client import Client
-
-    port = free_port()
-    arguments = [f"--port={port}", "--model_name=m", f"--model_base_path={model}", *flags]
-    program = [sys.executable, "-m", "serving.server", *arguments, "--file_system_poll_wait_seconds=0"]
-    process = subprocess.Popen(program, env=environment(), stderr=subprocess.DEVNULL)
-    try:
-        with Client(f"127.0.0.1:{port}", "m") as client:
-            client.wait_until_ready(300)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment():
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
 
 
 def describe(title, options, turns):

@@ -14,7 +14,6 @@ import json
 import os
 import random
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -28,10 +27,8 @@ from pathlib import Path
 import numpy as np
 from fine_tuning import command
 from results import machine, table, write_section
+from served import ROOT, environment, serving
 from sst2_data import read_sst2
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 
 NONE, ROWS, TOKENS = "no batches", "by rows", "by tokens and length"
 CONCURRENCY, MAX_LENGTH = 32, 256
@@ -47,7 +44,10 @@ def main():
     texts = mixed_texts(options)
     with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, contextlib.ExitStack() as stack:
         subprocess.run([sys.executable, __file__, "--export", f"{folder}/model/1"], check=True, env=environment())
-        servers = [stack.enter_context(Server(name, folder, flags)) for name, flags in sides(options, folder).items()]
+        servers = [
+            Server(name, stack.enter_context(serving(f"{folder}/model", *flags)))
+            for name, flags in sides(options, folder).items()
+        ]
         check_equal(servers, texts)
         runs = {server.name: [] for server in servers}
         for number in range(options.rounds):
@@ -94,39 +94,22 @@ def mixed_texts(options):
 
 
 def sides(options, folder):
-    path = Path(folder) / "batching.config"
+    """`{name: flags}`"""
+    path, monitoring = Path(folder) / "batching.config", Path(folder) / "monitoring.config"
     path.write_text(PARAMETERS)
-    batching = ["--enable_batching", f"--batching_parameters_file={path}"]
-    return {NONE: [], ROWS: batching, TOKENS: [*batching, f"--ext_max_batch_tokens={options.tokens}"]}
+    monitoring.write_text("prometheus_config { enable: true }")
+    counted = [f"--monitoring_config_file={monitoring}"]
+    rows = [*counted, "--enable_batching", f"--batching_parameters_file={path}"]
+    return {NONE: counted, ROWS: rows, TOKENS: [*rows, f"--ext_max_batch_tokens={options.tokens}"]}
 
 
 class Server:
-    """An embedded server in a process of its own."""
+    """A side: a server of its own, and what is asked of it."""
 
-    def __init__(self, name, folder, flags):
+    def __init__(self, name, served):
         self.name = name
-        self._port, self._rest_port = free_port(), free_port()
-        monitoring = Path(folder) / "monitoring.config"
-        monitoring.write_text("prometheus_config { enable: true }")
-        arguments = [f"--port={self._port}", f"--rest_api_port={self._rest_port}", "--model_name=m", *flags]
-        arguments += [f"--model_base_path={folder}/model", f"--monitoring_config_file={monitoring}"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "serving.server", *arguments, "--file_system_poll_wait_seconds=0"],
-            env=environment(),
-            stderr=subprocess.DEVNULL,
-        )
-
-    def __enter__(self):
-        from serving.client import Client
-
-        self._client = Client(f"127.0.0.1:{self._port}", "m", timeout=120)
-        self._client.wait_until_ready(300)
-        return self
-
-    def __exit__(self, *_):
-        self._client.close()
-        self._process.terminate()
-        self._process.wait()
+        self._served = served
+        self._client = served.client
 
     def scores(self, texts):
         with ThreadPoolExecutor(CONCURRENCY) as callers:
@@ -134,19 +117,19 @@ class Server:
 
     def turn(self, texts):
         """All texts, asked by CONCURRENCY callers: wall seconds, processor seconds of the server, latency of each."""
-        before, began = self._cpu_seconds(), time.perf_counter()
+        before, began = self._served.cpu_seconds(), time.perf_counter()
         with ThreadPoolExecutor(CONCURRENCY) as callers:
             latencies = list(callers.map(self._ask, texts))
         return {
             "seconds": time.perf_counter() - began,
-            "cpu_seconds": self._cpu_seconds() - before,
+            "cpu_seconds": self._served.cpu_seconds() - before,
             "short": [took for took, (_, is_long) in zip(latencies, texts) if not is_long],
             "long": [took for took, (_, is_long) in zip(latencies, texts) if is_long],
         }
 
     def rows_a_batch(self):
         """Mean over all batches; None where there were none."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._rest_port}/monitoring/prometheus/metrics") as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._served.rest_port}/monitoring/prometheus/metrics") as page:
             text = page.read().decode()
         total, count = (
             float(re.search(rf":processed_batch_size_{what}{{}} (\S+)", text)[1])
@@ -160,10 +143,6 @@ class Server:
         began = time.perf_counter()
         self._client.predict([text[0]])
         return time.perf_counter() - began
-
-    def _cpu_seconds(self):
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def check_equal(servers, texts):
@@ -224,16 +203,6 @@ KINDS = ("short", "long")
 def pinned():
     allowed = len(os.sched_getaffinity(0))
     return "" if allowed == os.cpu_count() else f", held to {allowed} of them, clients included"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment():
-    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from serving.conformance.process import free_ports
 from serving.protos import predict_pb2
 from tests.serving.asking import PREDICT, Load
 from tests.serving.endpoint import predict_request
-from tests.serving.process import Process, free_ports
+from tests.serving.process import Process
 from tests.serving.until import until
 
 _OK = "OK"

@@ -1,25 +1,15 @@
 """The server as a process of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from serving.conformance.process import free_ports, is_open
 from tests.serving.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Process:
@@ -44,9 +34,8 @@ class Process:
     def wait_for_port(self, seconds=120):
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.rest_port)) == 0:
-                    return
+            if is_open(self.rest_port):
+                return
             time.sleep(0.1)
         raise AssertionError(f"no server: {self.process.communicate(timeout=5)}")
 

@@ -13,9 +13,10 @@ import grpc
 import numpy as np
 import pytest
 
+from serving.conformance.process import free_ports
 from serving.protos import predict_pb2
 from tests.serving.endpoint import Endpoint, predict_request
-from tests.serving.process import ROOT, Process, free_ports
+from tests.serving.process import ROOT, Process
 
 
 def run(*arguments, cwd=ROOT):
