@@ -3,7 +3,7 @@
 A batch of one text of 400 tokens and 31 of 10 makes the model compute 32 x 400. Here requests wait in buckets by their
 length, one batch takes requests of one bucket, and its rows times its longest row stay within a budget: the idea of
 Hugging Face's text-embeddings-inference (`--max-batch-tokens`). The oldest request of all says which bucket is next, so
-that nobody starves: who waits is passed by no request that came later to another bucket.
+that nobody starves: once a batch is due, none whose first request came later runs before it.
 
 Requests of text are tokenized in the graph, so their length in tokens is not known before the run. It is estimated
 from the bytes, at a cost that does not depend on a vocabulary: see `tokens_of_text`. With the vocabulary of BERT-base
