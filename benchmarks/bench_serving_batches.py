@@ -160,17 +160,12 @@ def describe(options, texts, runs, rows_a_batch):
     header += ["median of short / long (ms)", "95 % of short / long (ms)"]
     rows = []
     for name, turns in runs.items():
-        speed, cpu = (
-            len(texts) / statistics.median(turn[what] for turn in turns) for what in ("seconds", "cpu_seconds")
-        )
-        if name == NONE:
-            base = speed, cpu
         rows.append(
             [
                 name,
-                f"{speed:.1f}",
-                f"{speed / base[0]:.2f}x",
-                f"{cpu / base[1]:.2f}x",
+                f"{len(texts) / statistics.median(turn['seconds'] for turn in turns):.1f}",
+                f"{times(runs, name, NONE, 'seconds'):.2f}x",
+                f"{times(runs, name, NONE, 'cpu_seconds'):.2f}x",
                 "1" if rows_a_batch[name] is None else f"{rows_a_batch[name]:.1f}",
                 *(
                     " / ".join(
@@ -194,10 +189,30 @@ turns; latencies are of the whole call with {CONCURRENCY} callers.
 
 {table(header, rows)}
 
+{verdict(runs)}
+
 <!-- {json.dumps({name: [round(turn["seconds"], 3) for turn in turns] for name, turns in runs.items()})} -->"""
 
 
 KINDS = ("short", "long")
+
+
+def times(runs, name, other, what):
+    """How many times faster than the other side."""
+    return statistics.median(turn[what] for turn in runs[other]) / statistics.median(turn[what] for turn in runs[name])
+
+
+def verdict(runs):
+    wall, cpu = (
+        {other: times(runs, TOKENS, other, what) for other in (NONE, ROWS)} for what in ("seconds", "cpu_seconds")
+    )
+    worth = "pay" if wall[NONE] >= 1.1 else "do not pay by wall time"
+    return (
+        f"Beside no batches, batches by tokens and length {worth} here: {wall[NONE]:.2f} times the speed, "
+        f"{cpu[NONE]:.2f} times by processor time. Beside batches by rows, which make short texts as long as the "
+        f"longest of their batch, they have {wall[ROWS]:.2f} times the speed, {cpu[ROWS]:.2f} by processor time. On a "
+        "machine that other programs use, read the processor time."
+    )
 
 
 def pinned():

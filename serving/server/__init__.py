@@ -5,5 +5,5 @@
 It is not TensorFlow Serving, and says so. The parts, from the ground up: `session` runs SavedModels (the only module
 with private TensorFlow names), `batching` puts runs together, `manager` loads, swaps and drains versions, `core`
 answers calls, `grpc_api` and `rest_api` carry them, `app` ties these together, `program` is the process with its flags
-and files. Importing this package imports no TensorFlow.
+and files. What TensorFlow Serving has not stands in `extensions`. Importing this package imports no TensorFlow.
 """

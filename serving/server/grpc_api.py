@@ -20,7 +20,7 @@ from serving.server.core import ServerCore
 from serving.server.extensions import gate as gates
 from serving.server.extensions.gate import Gate, Refused
 from serving.server.health import Health
-from serving.server.status import Code, ServingError, unexpected, where
+from serving.server.status import Code, ServingError, invalid, unexpected, where
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class GrpcServer:
         gate: Gate | None = None,
     ):
         if gate and gate.max_bytes:
-            # gRPC refuses what is larger before it is held in memory.
+            # gRPC refuses what is larger before it is held in memory; to the gate that is a call that was cancelled.
             arguments = {"grpc.max_receive_message_length": gate.max_bytes, **(arguments or {})}
         options = {
             "grpc.max_receive_message_length": _MAX_MESSAGE,
@@ -152,7 +152,9 @@ def _handler(core: ServerCore, api: str, request_class, call: str, gate: Gate | 
         authorization = dict(context.invocation_metadata()).get("authorization", "")
         try:
             with gate.call("GRPC", gates.address_of(context.peer()), api, authorization) as note:
-                data = _only(requests, context, gate)
+                data = next(requests, None)
+                if data is None:
+                    raise invalid("The call came without a message")
                 note.bytes = len(data)
                 return attempt(_parsed(request_class, data), context)
         except ServingError as error:
@@ -166,14 +168,6 @@ def _handler(core: ServerCore, api: str, request_class, call: str, gate: Gate | 
         return grpc.unary_unary_rpc_method_handler(handle, request_class.FromString, serialize)
     # A stream of one message is the same on the wire, and its message is not read before the gate lets the call in.
     return grpc.stream_unary_rpc_method_handler(handle_guarded, None, serialize)
-
-
-def _only(requests, context, gate: Gate) -> bytes:
-    try:
-        return next(requests)
-    except StopIteration:
-        # What the caller is told in place of this is gRPC's own word on the size.
-        raise gates.too_large(None, gate.max_bytes or _MAX_MESSAGE) from None
 
 
 def _parsed(request_class, data: bytes):

@@ -1,6 +1,7 @@
 """Names that look like paths, code or headers: of models, labels and versions. No name ever becomes a path."""
 
 import json
+import shutil
 import socket
 from urllib.parse import quote
 
@@ -31,8 +32,6 @@ NAMES = [
 @pytest.fixture(scope="module")
 def odd(saved_versions, tmp_path_factory):
     """A server of one model under many names, with a label that looks like a path."""
-    import shutil
-
     from tests.serving.conftest import model, serve
     from tests.serving.endpoint import Endpoint
 

@@ -171,6 +171,15 @@ def test_refusals_of_the_gate_are_logged_with_the_clients_name(logged, tmp_path)
     assert "anna-secret" not in json.dumps(found)
 
 
+def test_requests_that_are_too_large_are_logged(logged):
+    """gRPC refuses one by itself, and tells the server no more than that the call is over."""
+    endpoint, lines = logged(ext_max_request_bytes=1000)
+    code, _ = endpoint.refusal(PREDICT, predict_request("zoo", inputs={"x": np.zeros(1000, np.float32)}))
+    assert code == "RESOURCE_EXHAUSTED"
+    assert endpoint.http("/v1/models/zoo:predict", b" " * 2000)[0] == 413
+    assert {line["transport"]: line["code"] for line in lines(2)} == {"GRPC": "CANCELLED", "REST": "RESOURCE_EXHAUSTED"}
+
+
 def test_a_name_that_is_no_name_is_cut_and_cannot_break_the_line(logged):
     endpoint, lines = logged()
     name = 'a"\n{' + "b" * 1000

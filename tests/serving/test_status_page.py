@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import subprocess
+import threading
 
 import numpy as np
 import pytest
@@ -83,8 +84,6 @@ def test_what_is_under_way_and_waits_is_counted(start_server, settings_of, zoo_p
 
     def version():
         return json.loads(endpoint.http("/ext/status.json")[1])["models"][0]["versions"][0]
-
-    import threading
 
     caller = threading.Thread(
         target=endpoint.call, args=(PREDICT, predict_request("zoo", inputs={"x": np.float32([1.0, 2.0])}))

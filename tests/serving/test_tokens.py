@@ -211,6 +211,13 @@ def test_what_is_no_message_has_the_code_that_grpc_gives_it(guarded, endpoint):
     assert code(guarded[1], [("authorization", f"Bearer {ANNA}")]) == code(endpoint, [])
 
 
+def test_a_call_without_a_message_is_refused(guarded):
+    with grpc.insecure_channel(guarded[1].grpc) as channel, pytest.raises(grpc.RpcError) as caught:
+        call = channel.stream_unary(f"/tensorflow.serving.{PREDICT}")
+        call(iter(()), timeout=20, metadata=[("authorization", f"Bearer {ANNA}")])
+    assert (caught.value.code().name, caught.value.details()) == ("INVALID_ARGUMENT", "The call came without a message")
+
+
 def test_a_page_elsewhere_may_ask_whether_it_may_send_a_token(serve_zoo, token_file):
     _, endpoint = serve_zoo(ext_auth_token_file=token_file(f"anna {ANNA}"), rest_api_enable_cors_support=True)
     headers = {"Origin": "http://page"}

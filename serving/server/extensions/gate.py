@@ -94,11 +94,6 @@ class Gate:
             if self._log:
                 self._log.write(note, (time.perf_counter() - started) * 1e3)
 
-    def check_size(self, size: int) -> None:
-        """Raises Refused for a request of more bytes than allowed."""
-        if self.max_bytes and size > self.max_bytes:
-            raise too_large(size, self.max_bytes)
-
     def close(self) -> None:
         if self._log:
             self._log.close()
