@@ -4,7 +4,7 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
+.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export bench-serving lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
 
 demo: setup
 	$(BIN)/bert-keras demo
@@ -34,6 +34,9 @@ bench-pretraining: setup peers
 bench-export: setup peers
 	$(BIN)/python benchmarks/bench_export.py
 	$(BIN)/python benchmarks/bench_fit.py
+
+bench-serving: setup
+	$(BIN)/python benchmarks/bench_serving.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ _WHERE = {
     "HeldOut": "bert_keras.training.held_out",
     "IntentSlotClassifier": "bert_keras.tasks.intent_slot_classifier",
     "MultiTask": "bert_keras.tasks.multi_task",
+    "KeepBest": "bert_keras.training.keep_best",
     "LAMB": "bert_keras.training.lamb",
     "Phase": "bert_keras.training.pretraining",
     "PretrainingRecipe": "bert_keras.training.pretraining_recipe",

@@ -15,8 +15,8 @@ from bert_keras.cli.connection import (
     model_argument,
     opened,
     package,
+    security_of,
     target_argument,
-    tls_of,
     version_options,
 )
 from bert_keras.cli.options import check_texts
@@ -40,7 +40,7 @@ def query(target, model, texts, pairs, second, signature, version, label, timeou
     _check_one_version(version, label)
     check_texts(texts, pairs)
     client = package()
-    tls = tls_of(target, **security)
+    made = security_of(target, **security)
     with errors_of(client):
         answers = client.query(
             target,
@@ -52,7 +52,7 @@ def query(target, model, texts, pairs, second, signature, version, label, timeou
             version=version,
             label=label,
             timeout=timeout,
-            tls=tls,
+            **made,
         )
     for answer in answers:
         click.echo(json.dumps(answer, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ model_argument = click.argument("model", metavar="MODEL")
 
 
 def connection_options(timeout: float = 30) -> Callable:
-    """TLS and the time that a call may take; `opened` takes their values."""
+    """TLS, a token and the time that a call may take; `opened` takes their values."""
     return _all(
         click.option(
             "--timeout", type=click.FloatRange(0, min_open=True), default=timeout, show_default=True, help="Seconds."
@@ -23,6 +24,10 @@ def connection_options(timeout: float = 30) -> Callable:
         click.option("--cert", metavar="FILE", help="PEM: this client's certificate, for mutual TLS; with --key."),
         click.option("--key", metavar="FILE", help="PEM: its key."),
         click.option("--server-name", metavar="NAME", help="The name in the server's certificate, if not HOST."),
+        click.option("--token-file", metavar="FILE", help="Show the bearer token in this file with every call."),
+        click.option(
+            "--token-without-tls", is_flag=True, help="Show it to another machine over a plain connection too."
+        ),
     )
 
 
@@ -38,21 +43,47 @@ def version_options(command: Callable) -> Callable:
 def opened(target: str, *args: Any, timeout: float, retries: int = 3, **security: Any) -> Iterator[Any]:
     """A `serving.client.Client`; in the block its errors are those of the command line, as `errors_of` has them."""
     client = package()
-    tls = tls_of(target, **security)
-    with errors_of(client), client.Client(target, *args, timeout=timeout, tls=tls, retries=retries) as one:
+    made = security_of(target, **security)
+    with errors_of(client), client.Client(target, *args, timeout=timeout, retries=retries, **made) as one:
         yield one
 
 
-def tls_of(target: str, tls: bool, ca: str | None, cert: str | None, key: str | None, server_name: str | None) -> Any:
-    """The `serving.client.TLS` of the options, or None. Raises BadInput where it, or the target, cannot be used."""
+def security_of(
+    target: str,
+    tls: bool,
+    ca: str | None,
+    cert: str | None,
+    key: str | None,
+    server_name: str | None,
+    token_file: str | None,
+    token_without_tls: bool,
+) -> dict[str, Any]:
+    """The arguments of a `serving.client.Client` for TLS and token. Raises BadInput where they, or the target, cannot
+    be used."""
     client = package()
     wanted = tls or ca or cert or key or server_name
-    made = client.TLS(ca, cert, key, server_name) if wanted else None
+    made = {
+        "tls": client.TLS(ca, cert, key, server_name) if wanted else None,
+        "token": None if token_file is None else _token(token_file),
+        "token_without_tls": token_without_tls,
+    }
     try:
-        client.Connection(target, made).channel_credentials()
+        client.Connection(target, **made).channel_credentials()
     except ValueError as error:
-        raise BadInput(str(error)) from error
+        # The option's name in place of the argument's.
+        raise BadInput(str(error).replace("set token_without_tls", "--token-without-tls")) from error
     return made
+
+
+def _token(path: str) -> str:
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no text"
+        raise BadInput(f"{path}: cannot be read ({reason}); expected a file with one token") from error
+    if len(text.split()) != 1:
+        raise BadInput(f"{path}: expected one token and nothing else")
+    return text
 
 
 def package() -> Any:

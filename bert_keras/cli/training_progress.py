@@ -30,6 +30,10 @@ class TrainingProgress(keras.callbacks.Callback):
         if self._progress:
             self._progress.__exit__()
 
+    def say(self, line):
+        """Prints a line that stays, above the bar."""
+        self._progress.say(line)
+
     def on_train_begin(self, logs=None):
         self._steps, self._epochs, self._epoch = self.params.get("steps"), self.params.get("epochs", 1), 0
         total = self._steps * self._epochs if self._steps else None
@@ -47,4 +51,4 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         figures = ", ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())
-        self._progress.say(f"epoch {epoch + 1}/{self._epochs}: {figures}")
+        self.say(f"epoch {epoch + 1}/{self._epochs}: {figures}")

@@ -14,6 +14,7 @@ from bert_keras.tasks.preset_task import PresetTask
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
 from bert_keras.training.distribution import with_gradient_scale, with_shown_value
 from bert_keras.training.dropout_seeds import seed_dropout
+from bert_keras.training.keep_best import KeepBest
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
@@ -50,7 +51,7 @@ class TrainableTask(PresetTask):
         }
         self._compile_for(total_steps=1, tokens_per_batch=None)
 
-    def _compile_for(self, total_steps, tokens_per_batch):
+    def _compile_for(self, total_steps, tokens_per_batch, steps_between_looks=None):
         arguments = dict(self._compile_arguments)
         self._own_loss = arguments["loss"] is None
         require_one_machine(self.distribute_strategy, "Fine-tuning runs", "another strategy, such as 'mirrored'")
@@ -59,7 +60,9 @@ class TrainableTask(PresetTask):
             if arguments.setdefault("steps_per_execution", 1) > 1:
                 raise ValueError("steps_per_execution above 1 does not work on several replicas; leave it out.")
         elif tokens_per_batch is not None:
-            arguments.setdefault("steps_per_execution", steps_per_execution(self.backbone.config, tokens_per_batch))
+            chosen = steps_per_execution(self.backbone.config, tokens_per_batch)
+            # A callback that looks at the model within an epoch sees it between two executions.
+            arguments.setdefault("steps_per_execution", min(chosen, steps_between_looks or chosen))
         # Optimizer and metrics hold variables, which must be made under the strategy that trains them.
         with self.distribute_strategy.scope():
             if arguments["optimizer"] is None:
@@ -146,8 +149,10 @@ class TrainableTask(PresetTask):
         elif validation_data is not None:
             validation, _ = self.learnable_rows(*unpack(validation_data))
         steps = number_of_batches(rows, batch_size)
+        looks = max((best.evaluations_per_epoch for best in _of_kind(KeepBest, kwargs.get("callbacks"))), default=1)
+        steps_between_looks = max(steps // looks, 1)
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
-        self._compile_for(steps, batch_size * float(np.mean(rows.lengths)))
+        self._compile_for(steps, batch_size * float(np.mean(rows.lengths)), steps_between_looks)
         seed_dropout(self, seed)
         with pooler_may_rest():
             return super().fit(
@@ -308,6 +313,10 @@ def unpack(data):
     if isinstance(data, (tf.data.Dataset, TokenizedRows)):
         return (data,)
     return data
+
+
+def _of_kind(kind, callbacks):
+    return [callback for callback in keras.tree.flatten(callbacks or []) if isinstance(callback, kind)]
 
 
 def _is_tokenized(dataset):

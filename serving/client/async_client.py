@@ -201,7 +201,9 @@ class AsyncClient(BaseClient):
         if method is None:
             method = self._methods[step.method] = self._opened().unary_unary(step.method)
         try:
-            return await method(step.request, timeout=step.timeout, wait_for_ready=self.wait_for_ready)
+            return await method(
+                step.request, timeout=step.timeout, metadata=self._metadata, wait_for_ready=self.wait_for_ready
+            )
         except grpc.RpcError as error:
             raise from_rpc(error, step.where) from None
 

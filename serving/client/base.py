@@ -24,6 +24,8 @@ class BaseClient:
         keepalive: seconds without traffic after which the server is asked for a sign of life; None: never.
         max_message_bytes: largest message sent or received; None: gRPC's utmost, 2 GiB.
         options: further gRPC channel options.
+        token: a bearer token, shown with every call. ValueError where it would go to another machine unencrypted.
+        token_without_tls: show it there all the same.
 
     Raises ValueError for arguments that cannot be meant. Every call raises a `ServingError` of a fitting type that
     names target, model and version, and ValueError where no model is named.
@@ -44,6 +46,8 @@ class BaseClient:
         keepalive: float | None = KEEPALIVE_SECONDS,
         max_message_bytes: int | None = None,
         options: Iterable[tuple[str, object]] = (),
+        token: str | None = None,
+        token_without_tls: bool = False,
     ):
         self.target = target
         self.model = model
@@ -52,7 +56,10 @@ class BaseClient:
         self.signature = signature
         self.timeout = timeout
         self.wait_for_ready = wait_for_ready
-        self._connection = Connection(target, tls, credentials, keepalive, max_message_bytes, tuple(options))
+        self._connection = Connection(
+            target, tls, credentials, keepalive, max_message_bytes, tuple(options), token, token_without_tls
+        )
+        self._metadata = self._connection.metadata()
         self._channel_credentials = self._connection.channel_credentials()
         self._calls = Calls(target, Which(model, version, label, signature), timeout, retries)
         self._open()

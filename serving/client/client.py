@@ -233,6 +233,8 @@ class Client(BaseClient):
         if method is None:
             method = self._methods[step.method] = self._channel.unary_unary(step.method)
         try:
-            return method(step.request, timeout=step.timeout, wait_for_ready=self.wait_for_ready)
+            return method(
+                step.request, timeout=step.timeout, metadata=self._metadata, wait_for_ready=self.wait_for_ready
+            )
         except grpc.RpcError as error:
             raise from_rpc(error, step.where) from None

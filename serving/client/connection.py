@@ -1,8 +1,10 @@
-"""Where a server is and how to speak to it: target, TLS, keepalive, sizes."""
+"""Where a server is and how to speak to it: target, TLS, token, keepalive, sizes."""
 
+import ipaddress
 import os
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -11,6 +13,7 @@ _SCHEMES = ("unix:", "unix-abstract:", "dns:", "ipv4:", "ipv6:", "xds:")
 # A server cuts off who asks for signs of life more often than every five minutes, unless it was told otherwise.
 KEEPALIVE_SECONDS = 310.0
 _LEAST_KEEPALIVE = 10.0  # gRPC takes less for this
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Connection:
         keepalive: seconds without traffic after which the server is asked for a sign of life; None: never.
         max_message_bytes: largest message sent or received; None: gRPC's utmost, 2 GiB.
         options: further gRPC channel options, which win.
+        token: shown with every call, as `authorization: Bearer TOKEN` (RFC 6750).
+        token_without_tls: show it over a plain connection to another machine too, where it can be read on the way.
 
     Raises ValueError for what cannot be meant.
     """
@@ -77,6 +82,8 @@ class Connection:
     keepalive: float | None = KEEPALIVE_SECONDS
     max_message_bytes: int | None = None
     options: Iterable[tuple[str, object]] = ()
+    token: str | None = field(default=None, repr=False)
+    token_without_tls: bool = False
 
     def __post_init__(self) -> None:
         _check_target(self.target)
@@ -86,6 +93,7 @@ class Connection:
             raise ValueError(f"keepalive={self.keepalive:g}: expected at least {_LEAST_KEEPALIVE:g} seconds, or None")
         if self.max_message_bytes is not None and self.max_message_bytes < 1:
             raise ValueError(f"max_message_bytes={self.max_message_bytes}: expected a positive number, or None")
+        self._check_token()
 
     def channel_options(self) -> list[tuple[str, object]]:
         largest = -1 if self.max_message_bytes is None else self.max_message_bytes
@@ -102,8 +110,39 @@ class Connection:
             made["grpc.ssl_target_name_override"] = self.tls.server_name
         return list((made | dict(self.options)).items())
 
+    def metadata(self) -> tuple[tuple[str, str], ...] | None:
+        """What is sent beside every request."""
+        return None if self.token is None else (("authorization", f"Bearer {self.token}"),)
+
+    def _check_token(self) -> None:
+        if self.token is None:
+            return
+        if not _TOKEN.fullmatch(self.token):
+            raise ValueError("token: expected one or more of the characters A-Z a-z 0-9 . _ ~ + / - with = at the end")
+        encrypted = self.tls is not None or self.credentials is not None
+        if not (encrypted or self.token_without_tls or _is_local(self.target)):
+            raise ValueError(
+                f"token: {self.target} is another machine and the connection is plain, so the token could be read on "
+                "the way: use TLS, or set token_without_tls where something else encrypts the way"
+            )
+
     def channel_credentials(self) -> grpc.ChannelCredentials | None:
         return self.tls.credentials() if self.tls is not None else self.credentials
+
+
+def _is_local(target: str) -> bool:
+    if target.startswith(("unix:", "unix-abstract:")):
+        return True
+    # "dns:///localhost:8500", "ipv4:127.0.0.1:8500,127.0.0.2:8500", "ipv6:[::1]:8500"
+    addresses = re.sub(r"^(dns|ipv4|ipv6|xds):(//[^/]*/)?", "", target).split(",")
+    return all(_is_local_host(address.rpartition(":")[0].strip("[]")) for address in addresses)
+
+
+def _is_local_host(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_target(target: str) -> None:

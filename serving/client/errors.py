@@ -43,7 +43,7 @@ class Unavailable(ServingError, ConnectionError):
 
 
 class ServerBusy(Unavailable):
-    """The server's queue is full; later it may take the request."""
+    """The server's queue is full, or this client asks too often; later it may take the request."""
 
 
 class MessageTooLarge(ServingError):
@@ -84,7 +84,7 @@ def typed_error(code: grpc.StatusCode, details: str, where: str) -> ServingError
         kind = SignatureNotFound
     elif details.startswith("No signature was found"):
         kind = SignatureNotFound
-    elif code == grpc.StatusCode.RESOURCE_EXHAUSTED and "queue" in details:
+    elif code == grpc.StatusCode.RESOURCE_EXHAUSTED and ("queue" in details or "Too many requests" in details):
         kind = ServerBusy
     elif code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         kind = MessageTooLarge

@@ -26,6 +26,8 @@ def query(
     signature: str | None = None,
     timeout: float = 30.0,
     tls: TLS | None = None,
+    token: str | None = None,
+    token_without_tls: bool = False,
 ) -> list[dict[str, Any]]:
     """One JSON-able dict per text, made of the model's named outputs and nothing else.
 
@@ -36,14 +38,15 @@ def query(
         target: "host:port" of the server.
         texts, text_pairs: texts, and second texts for a model that takes two.
         second: name of the input that takes the second texts; None = the one whose name ends in "pair".
-        version, label, signature, timeout, tls: as of `Client`.
+        version, label, signature, timeout, tls, token, token_without_tls: as of `Client`.
 
     Raises a `serving.client.ServingError` of a fitting type.
     """
     if second is not None and text_pairs is None:
         raise InvalidInput(f"second is {second!r}, but there are no second texts: give some, or leave it out")
     answers: list[dict[str, Any]] = []
-    with Client(target, model, version, label, signature, timeout, tls) as client:
+    security = {"tls": tls, "token": token, "token_without_tls": token_without_tls}
+    with Client(target, model, version, label, signature, timeout, **security) as client:
         names = _input_names(client, text_pairs is not None, second)
         if text_pairs is not None and len(text_pairs) != len(texts):
             raise InvalidInput(f"{len(texts)} texts but {len(text_pairs)} second texts: expected one for each")

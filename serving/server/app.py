@@ -10,6 +10,7 @@ import time
 from serving.server import config, configuration
 from serving.server.config import ModelSettings
 from serving.server.configuration import Configuration
+from serving.server.extensions.notes import NotingCore
 from serving.server.flags import CPUS, Flags
 from serving.server.metrics import Metrics
 from serving.server.status import ServingError
@@ -68,6 +69,7 @@ class ModelServer:
             unload_threads=flags.num_unload_threads,
         )
         self.core = ServerCore(self.manager, options, flags.allow_version_labels_for_unavailable_models, self.metrics)
+        self._gate = self._files.gate
         self._grpc = self._rest = None
         self.port: int | None = None
         self.rest_port: int | None = None
@@ -110,6 +112,8 @@ class ModelServer:
             rest.join()
         if self.manager.stop(timeout=max(deadline - time.monotonic(), 0)) and self._scheduler:
             self._scheduler.stop()
+        if self._gate:
+            self._gate.close()
 
     def __enter__(self) -> "ModelServer":
         try:
@@ -133,17 +137,22 @@ class ModelServer:
         pairs = (pair.split("=", 1) for pair in self._flags.grpc_channel_arguments.split(",") if pair)
         arguments = {name: int(value) if value.lstrip("-").isdigit() else value for name, value in pairs}
         server = GrpcServer(
-            self.core,
+            self._called_core(),
             addresses,
             self._threads(self._flags.grpc_max_threads),
             arguments,
             self._files.credentials,
             self._flags.enable_grpc_healthcheck_service,
+            self._gate,
         )
         server.start()
         self._grpc = server
         self.port = server.ports[0]
         log.info("running gRPC %s at %s", NAME, ", ".join(addresses))
+
+    def _called_core(self):
+        """What the transports call: behind a gate a core that takes notes for the request log."""
+        return NotingCore(self.core) if self._gate else self.core
 
     def _threads(self, asked: int) -> int:
         batching = self._files.batching
@@ -152,17 +161,20 @@ class ModelServer:
         return max(asked, min(2 * batching.max_batch_size, _MOST_BATCHING_THREADS))
 
     def _open_rest(self) -> None:
-        from serving.server.rest_api import RestServer
+        from serving.server.extensions.status_page import StatusPage
+        from serving.server.rest_api import Page, RestServer
         from serving.server.rest_routes import Routes
 
         if not self._flags.rest_api_port and not self._any_port:
             return
-        routes = Routes(self.core, self._flags.rest_api_timeout_in_ms)
+        routes = Routes(self._called_core(), self._flags.rest_api_timeout_in_ms)
         port = 0 if self._any_port else self._flags.rest_api_port
         cors = self._flags.rest_api_enable_cors_support
-        shown = self._files.metrics_path, self.metrics
+        pages = {self._files.metrics_path: Page(self.metrics.text)} if self._files.metrics_path else {}
+        if self._flags.ext_status_page:
+            pages |= StatusPage(self.core, NAME).pages()
         threads = self._threads(self._flags.rest_api_num_threads)
-        server = RestServer(routes, self._flags.host, port, threads, cors, *shown)
+        server = RestServer(routes, self._flags.host, port, threads, cors, pages, self._gate)
         server.start()
         self._rest = server
         self.rest_port = server.port

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from serving.server.batching_parameters import PoolOptions, QueueOptions
-from serving.server.status import Code, ServingError, invalid
+from serving.server.status import Code, ServingError, invalid, where
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class Task(Protocol):
     """What is queued. `split(sizes)` gives one task for each size; together they are this one."""
 
-    size: int
+    size: int  # rows
 
     def split(self, sizes: list[int]) -> "list[Task]": ...
 
@@ -62,9 +62,12 @@ class BatchScheduler:
         for thread in self._threads:
             thread.start()
 
-    def add_queue(self, options: QueueOptions, process: Callable[[list], None]) -> "BatchQueue":
-        """A queue whose batches `process(tasks)` works on, in a thread of the pool; it must not raise."""
-        queue = BatchQueue(self, options, process)
+    def add_queue(self, options: QueueOptions, process: Callable[[list], None], kind=None):
+        """A queue whose batches `process(tasks)` works on, in a thread of the pool; it must not raise.
+
+        `kind(scheduler, options, process)` makes it; None: a `BatchQueue`.
+        """
+        queue = (kind or BatchQueue)(self, options, process)
         with self.changed:
             self._queues.append(queue)
         return queue
@@ -92,15 +95,15 @@ class BatchScheduler:
             with self.changed:
                 taken = self._take()
                 while taken is None:
-                    if self._stopping and not any(queue.batches[0].tasks for queue in self._queues):
+                    if self._stopping and not any(queue.waiting for queue in self._queues):
                         return
                     self.changed.wait(self._until_due())
                     taken = self._take()
             queue, batch = taken
             try:
                 queue.process(batch.tasks)
-            except Exception:
-                log.exception("a batch was not worked on")
+            except Exception as error:
+                log.error("a batch was not worked on: %s", where(error))
             with self.changed:
                 queue.running -= 1
                 if queue.closed:
@@ -119,7 +122,7 @@ class BatchScheduler:
 
     def _until_due(self) -> float | None:
         """Seconds until an open batch is due; None when there is none."""
-        due = [queue.due for queue in self._queues if queue.batches[0].tasks]
+        due = [queue.due for queue in self._queues if queue.waiting]
         return max(min(due) - self.clock(), 0) if due else None
 
 
@@ -136,41 +139,67 @@ class BatchQueue:
 
     def schedule(self, task: Task) -> None:
         """Queues a task. Raises ServingError where it is too large, or too much is waiting."""
-        scheduler = self._scheduler
-        with scheduler.changed:
-            self._check(task)
-            for part in self._parts(task):
-                if self.batches[-1].size + part.size > self._options.batch_limit:
-                    self.batches.append(Batch())
-                self.batches[-1].add(part, scheduler.clock())
-            # One thread suffices: whoever takes a batch looks for the next one when it is done. A thread that waits
-            # for an open batch to be due must hear of one that is due sooner, and of one that is full.
-            scheduler.changed.notify(len(self.batches))
+        with self._scheduler.changed:
+            self.put(task)
+
+    def put(self, task: Task) -> None:
+        """As `schedule`, for who holds the scheduler's lock."""
+        self._check(task)
+        for part in self._parts(task):
+            if not self._fits(part):
+                self.batches.append(Batch())
+            self.batches[-1].add(part, self._scheduler.clock())
+        # One thread suffices: whoever takes a batch looks for the next one when it is done. A thread that waits for an
+        # open batch to be due must hear of one that is due sooner, and of one that is full.
+        self._scheduler.changed.notify(len(self.batches))
 
     def take(self, now: float) -> Batch | None:
         """The batch to work on next, closed; None when there is none yet."""
-        if len(self.batches) == 1 and self._is_due(now):
-            self.batches.append(Batch())
-        if len(self.batches) == 1:
+        if not self.ready(now):
             return None
+        if len(self.batches) == 1:
+            self.batches.append(Batch())
         self.running += 1
         return self.batches.popleft()
+
+    def ready(self, now: float) -> bool:
+        """Whether `take` gives a batch."""
+        return len(self.batches) > 1 or self._is_due(now)
 
     @property
     def due(self) -> float:
         return self.batches[-1].opened + self._options.batch_timeout_micros / 1e6
 
+    @property
+    def waiting(self) -> bool:
+        return bool(self.batches[0].tasks)
+
+    @property
+    def oldest(self) -> float:
+        """When the first task of those that wait came."""
+        return self.batches[0].opened
+
+    def queued(self) -> tuple[int, int]:
+        """Tasks and rows that wait."""
+        return sum(len(batch.tasks) for batch in self.batches), sum(batch.size for batch in self.batches)
+
     def idle(self) -> bool:
-        return not self.running and len(self.batches) == 1 and not self.batches[0].tasks
+        return not self.running and not self.waiting
+
+    def _limit(self, batch: Batch, task: Task | None = None) -> int:
+        """Rows that the batch may have, with `task` in it."""
+        return self._options.batch_limit
+
+    def _fits(self, task: Task) -> bool:
+        batch = self.batches[-1]
+        return not batch.tasks or batch.size + task.size <= self._limit(batch, task)
 
     def _is_due(self, now: float) -> bool:
         batch = self.batches[-1]
-        full = batch.size >= self._options.batch_limit
-        return bool(batch.tasks) and (self.closed or full or now >= self.due)
+        return bool(batch.tasks) and (self.closed or batch.size >= self._limit(batch) or now >= self.due)
 
     def _parts(self, task: Task) -> list[Task]:
-        limit = self._options.batch_limit
-        room = limit - self.batches[-1].size
+        limit, room = self._limit(Batch(), task), self._room(task)
         if task.size <= room or not self._options.enable_large_batch_splitting:
             return [task]
         sizes = [room] if room else []
@@ -178,14 +207,18 @@ class BatchQueue:
         sizes += [limit] * (left // limit) + ([left % limit] if left % limit else [])
         return task.split(sizes)
 
+    def _room(self, task: Task) -> int:
+        batch = self.batches[-1]
+        return max(self._limit(batch, task) - batch.size, 0)
+
     def _check(self, task: Task) -> None:
         options, waiting, last = self._options, len(self.batches), self.batches[-1].size
         if task.size > options.max_batch_size:
             raise invalid(f"Task size {task.size} is larger than maximum input batch size {options.max_batch_size}")
         full = "The batch scheduling queue to which this task was submitted is full; "
         if options.enable_large_batch_splitting:
-            limit = options.batch_limit
-            room = (options.max_enqueued_batches - waiting) * limit + limit - last
+            limit = self._limit(Batch(), task)
+            room = (options.max_enqueued_batches - waiting) * limit + self._room(task)
             if task.size > room:
                 raise ServingError(
                     Code.UNAVAILABLE,
@@ -193,7 +226,7 @@ class BatchQueue:
                     f"(num_enqueued_batches={waiting}, max_enqueued_batches={options.max_enqueued_batches}, "
                     f"open_batch_size={last}, max_execution_batch_size={limit})",
                 )
-        elif last + task.size > options.max_batch_size and waiting >= options.max_enqueued_batches:
+        elif not self._fits(task) and waiting >= options.max_enqueued_batches:
             raise ServingError(
                 Code.UNAVAILABLE,
                 f"{full}currently {waiting} batches enqueued and max_enqueued_batches is "

@@ -8,14 +8,16 @@ import logging
 import math
 import threading
 from concurrent.futures import Future
+from functools import partial
 
 import numpy as np
 
 from serving import tensors
 from serving.server.batch_scheduler import BatchQueue, BatchScheduler
 from serving.server.batching_parameters import QueueOptions
+from serving.server.extensions.token_budget import TokenBudget, TokenBudgetQueue
 from serving.server.metrics import Metrics
-from serving.server.status import Code, ServingError, failed_precondition, invalid, unexpected
+from serving.server.status import Code, ServingError, failed_precondition, invalid, unexpected, where
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +36,24 @@ class BatchingSession:
         scheduler: the threads; shared by all sessions.
         options: how large batches are and how long they wait.
         metrics: where batches are counted.
+        budget: batches are bounded by tokens too, and made of requests of like length; None: by rows alone.
     """
 
-    def __init__(self, session, scheduler: BatchScheduler, options: QueueOptions, metrics: Metrics | None = None):
+    def __init__(
+        self,
+        session,
+        scheduler: BatchScheduler,
+        options: QueueOptions,
+        metrics: Metrics | None = None,
+        budget: TokenBudget | None = None,
+    ):
         self.signatures = session.signatures
         self._session = session
         self._scheduler = scheduler
         self._options = options
         self._metrics = metrics or Metrics()
-        self._queues: dict[tuple[frozenset, frozenset], BatchQueue] = {}
+        self._budget = budget
+        self._queues: dict[tuple[frozenset, frozenset], BatchQueue | TokenBudgetQueue] = {}
         self._lock = threading.Lock()
         self._warned: set[str] = set()
 
@@ -59,6 +70,12 @@ class BatchingSession:
         values = task.result()
         return [values[name] for name in fetches]
 
+    def queued(self) -> tuple[int, int]:
+        """Requests and rows that wait for a batch to run; a request that was split counts for each of its parts."""
+        with self._lock:
+            found = [queue.queued() for queue in self._queues.values()]
+        return sum(tasks for tasks, _ in found), sum(rows for _, rows in found)
+
     def close(self) -> None:
         with self._lock:
             queues, self._queues = list(self._queues.values()), {}
@@ -66,12 +83,14 @@ class BatchingSession:
             self._scheduler.remove_queue(queue)
         self._session.close()
 
-    def _queue(self, inputs: frozenset, outputs: frozenset) -> BatchQueue:
+    def _queue(self, inputs: frozenset, outputs: frozenset) -> BatchQueue | TokenBudgetQueue:
         with self._lock:
             if (inputs, outputs) not in self._queues:
                 fetches = sorted(outputs)
                 self._queues[inputs, outputs] = self._scheduler.add_queue(
-                    self._options, lambda tasks: self._process(tasks, fetches)
+                    self._options,
+                    lambda tasks: self._process(tasks, fetches),
+                    partial(TokenBudgetQueue, budget=self._budget) if self._budget else None,
                 )
             return self._queues[inputs, outputs]
 
@@ -80,7 +99,7 @@ class BatchingSession:
             answers = self._run_batch(tasks, fetches)
         except Exception as error:
             if not isinstance(error, ServingError):
-                log.exception("a batch failed")
+                log.error("a batch failed: %s", where(error))
                 error = unexpected(error)
             for task in tasks:
                 # One error object per request: each is raised in a thread of its own.
@@ -149,7 +168,10 @@ class BatchingSession:
 
     def _task(self, feeds: Feeds, timeout_ms: int | None) -> "_Task":
         now = self._scheduler.clock()
-        return _Task(feeds, _batch_size(feeds), now, now + timeout_ms / 1000 if timeout_ms else math.inf)
+        task = _Task(feeds, _batch_size(feeds), now, now + timeout_ms / 1000 if timeout_ms else math.inf)
+        if self._budget:
+            task.length = self._budget.length(feeds)
+        return task
 
 
 class _Task:
@@ -160,6 +182,7 @@ class _Task:
         self.size = size
         self.enqueued = enqueued
         self.deadline = deadline
+        self.length = 0  # tokens of its longest row, where batches have a budget
         self.future: Future = Future()
         self._parts: list[_Task] = []
 
@@ -169,6 +192,8 @@ class _Task:
             _Task({name: value[a:b] for name, value in self.feeds.items()}, int(b - a), self.enqueued, self.deadline)
             for a, b in zip(edges, edges[1:])
         ]
+        for part in self._parts:
+            part.length = self.length
         return self._parts
 
     def result(self) -> dict[str, np.ndarray]:

@@ -27,7 +27,9 @@ class ModelSettings:
 def from_flags(flags: Flags) -> list[ModelSettings]:
     """The models that the flags name. Raises ServingError, or text_files.NotParsed."""
     if flags.model_config_file:
-        return from_file(flags.model_config_file) or []
+        models = from_file(flags.model_config_file) or []
+        check_platforms(models)
+        return models
     config = model_server_config_pb2.ModelServerConfig()
     config.model_config_list.config.add(name=flags.model_name, base_path=flags.model_base_path, model_platform=PLATFORM)
     return from_proto(config)
@@ -40,7 +42,10 @@ def from_file(path: str) -> list[ModelSettings] | None:
 
 
 def from_proto(config) -> list[ModelSettings]:
-    """Settings of a ModelServerConfig. Raises ServingError INVALID_ARGUMENT with TensorFlow Serving's messages."""
+    """Settings of a ModelServerConfig. Raises ServingError INVALID_ARGUMENT with TensorFlow Serving's messages.
+
+    Whether there is such a platform is for `check_platforms`: that a served model keeps its own is looked at before.
+    """
     if config.WhichOneof("config") == "custom_model_config":
         raise invalid("ModelServer does not yet support custom model config.")
     names = set()
@@ -79,9 +84,14 @@ def _platform(model) -> str:
     platform = model.model_platform or _MODEL_TYPES.get(model.model_type, "")
     if not platform:
         raise invalid(f"Illegal setting neither {fields[0]} nor {fields[1]}.")
-    if platform != PLATFORM:
-        raise invalid(f"Model {model.name} requests unsupported platform {platform}")
     return platform
+
+
+def check_platforms(models: list[ModelSettings]) -> None:
+    """Raises ServingError INVALID_ARGUMENT for a platform that this server does not have."""
+    for model in models:
+        if model.platform != PLATFORM:
+            raise invalid(f"Model {model.name} requests unsupported platform {model.platform}")
 
 
 def _is_absolute(path: str) -> bool:

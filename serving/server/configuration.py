@@ -7,6 +7,9 @@ import grpc
 from serving.protos import config_pb2
 from serving.server import batching_parameters, text_files, tls
 from serving.server.batching_parameters import PoolOptions, QueueOptions
+from serving.server.extensions import gate, token_budget
+from serving.server.extensions.gate import Gate
+from serving.server.extensions.token_budget import TokenBudget
 from serving.server.flags import Flags
 from serving.server.messages import MonitoringConfig
 
@@ -21,6 +24,8 @@ class Configuration:
     metrics_path: where REST shows the metrics; None: nowhere.
     credentials: TLS for gRPC; None: plain connections.
     session: ConfigProto of every session.
+    gate: what stands before every call; None: nothing.
+    budget: of the batches, in tokens; None: batches by rows alone.
     """
 
     batching: QueueOptions | None = None
@@ -28,6 +33,8 @@ class Configuration:
     metrics_path: str | None = None
     credentials: grpc.ServerCredentials | None = None
     session: config_pb2.ConfigProto = field(default_factory=config_pb2.ConfigProto)
+    gate: Gate | None = None
+    budget: TokenBudget | None = None
 
 
 def read(flags: Flags) -> Configuration:
@@ -43,6 +50,8 @@ def read(flags: Flags) -> Configuration:
         metrics_path=_metrics_path(flags.monitoring_config_file),
         credentials=tls.credentials(flags.ssl_config_file) if flags.ssl_config_file else None,
         session=_session(flags),
+        gate=gate.read(flags),
+        budget=token_budget.read(flags),
     )
 
 

@@ -65,6 +65,11 @@ class ServerCore:
         """What the configuration that holds asks for."""
         return self._models
 
+    @property
+    def labels(self) -> dict[str, dict[str, int]]:
+        """The version behind each label, by model."""
+        return self._labels
+
     def reload(
         self,
         models: list[ModelSettings],
@@ -84,6 +89,7 @@ class ServerCore:
                         f"Illegal to change a model's platform. For model {model.name} platform was {before} "
                         f"and new platform requested is {model.platform}"
                     )
+            config.check_platforms(models)
             self._set_labels(models)
             added = self.manager.configure(models)
             self._models = models

@@ -19,7 +19,11 @@ class BadFlag(ValueError):
 
 @dataclass(frozen=True)
 class Flags:
-    """What the server is told. Fields marked `extension` are this server's own, off or harmless by default."""
+    """What the server is told. Fields marked `extension` are this server's own.
+
+    `host` and `drain_timeout_seconds` say where it listens and how it stops. What else it can do that TensorFlow
+    Serving cannot is named `ext_…` and off by default.
+    """
 
     port: int = flag(8500, "TCP port of gRPC; 0: none")
     grpc_socket_path: str = flag("", "also listen for gRPC on this unix socket")
@@ -61,6 +65,44 @@ class Flags:
     version: bool = flag(False, "print the version and exit")
     host: str = flag("127.0.0.1", "address to listen on; 0.0.0.0 for all", extension=True)
     drain_timeout_seconds: int = flag(30, "SIGTERM: how long requests under way may take", extension=True)
+    ext_auth_token_file: str = flag("", "answer only calls with a token of this file: lines NAME TOKEN", extension=True)
+    ext_max_requests_per_second: float = flag(
+        0.0, "of one client: its token's name, else its address; 0: no limit", extension=True
+    )
+    ext_request_burst: int = flag(0, "requests at once within that limit; 0: as many as a second", extension=True)
+    ext_max_request_bytes: int = flag(0, "largest request, unpacked too; 0: 2 GiB", extension=True)
+    ext_request_log: str = flag(
+        "", "a JSON line for each request, without its texts, into this file; -: stderr", extension=True
+    )
+    ext_slow_request_ms: int = flag(
+        0,
+        "mark requests that took this long; without --ext_request_log only they are written, to stderr",
+        extension=True,
+    )
+    ext_log_texts: bool = flag(False, "the texts of requests in these lines too", extension=True)
+    ext_status_page: bool = flag(
+        False, "GET /ext/status on the REST port: models, latencies and queues for people", extension=True
+    )
+    ext_max_batch_tokens: int = flag(
+        0, "rows times the longest of them in a batch, in tokens; 0: batches by rows alone", extension=True
+    )
+    ext_batch_length_buckets: str = flag(
+        "16,32,64,128,256,512",
+        "with it: lengths up to which requests are put together; the last is the longest row of a model",
+        extension=True,
+    )
+
+
+_NOT_NEGATIVE = (
+    "file_system_poll_wait_seconds",
+    "model_config_file_poll_wait_seconds",
+    "max_num_load_retries",
+    "ext_max_requests_per_second",
+    "ext_request_burst",
+    "ext_max_request_bytes",
+    "ext_slow_request_ms",
+    "ext_max_batch_tokens",
+)
 
 
 class Parsed(NamedTuple):
@@ -71,19 +113,24 @@ class Parsed(NamedTuple):
     unknown: list[str]
 
 
-# Flags of TensorFlow Serving that change nothing here that a caller could see.
-IGNORED = (
-    "enable_profiler",
-    "flush_filesystem_caches",
-    "num_tflite_interpreters_per_pool",
-    "num_tflite_pools",
-    "remove_unused_fields_from_bundle_metagraph",
-    "skip_initialize_tpu",
-    "xla_cpu_compilation_enabled",
-    "xla_gpu_compilation_enabled",
-)
+# Flags of TensorFlow Serving that change nothing here that a caller could see, and their defaults there.
+IGNORED = {
+    "enable_profiler": "true",
+    "flush_filesystem_caches": "true",
+    "num_tflite_interpreters_per_pool": "1",
+    "num_tflite_pools": "1",
+    "remove_unused_fields_from_bundle_metagraph": "true",
+    "skip_initialize_tpu": "false",
+    "xla_cpu_compilation_enabled": "false",
+    "xla_gpu_compilation_enabled": "false",
+}
 # Flags that must not be passed over in silence: without them the server would not be what was asked for.
-REFUSED = ("platform_config_file", "prefer_tflite_model", "thread_pool_factory_config_file", "use_alts_credentials")
+REFUSED = {
+    "platform_config_file": "",
+    "prefer_tflite_model": "false",
+    "thread_pool_factory_config_file": "",
+    "use_alts_credentials": "false",
+}
 
 
 def parse(argv: list[str]) -> Parsed:
@@ -111,10 +158,16 @@ def parse(argv: list[str]) -> Parsed:
 
 
 def usage() -> str:
-    lines = ["usage: python -m serving.server [flags]   (embedded server, not TensorFlow Serving)", "flags:"]
+    lines = [
+        "usage: python -m serving.server [flags]   (embedded server, not TensorFlow Serving)",
+        "TensorFlow Serving has no flag that is marked (extension); those named --ext_... are off unless given.",
+        "flags:",
+    ]
     for f in fields(Flags):
         mark = " (extension)" if f.metadata.get("extension") else ""
         lines.append(f"\t--{f.name}={f.default!s:<24}\t{f.type.__name__}\t{f.metadata['help']}{mark}")
+    for names, what in ((IGNORED, "no effect in the embedded server"), (REFUSED, "refused by the embedded server")):
+        lines += [f"\t--{name}={default:<24}\t{what}" for name, default in names.items()]
     return "\n".join(lines)
 
 
@@ -143,6 +196,8 @@ def check(flags: Flags) -> None:
     for pair in filter(None, flags.grpc_channel_arguments.split(",")):
         if "=" not in pair:
             raise invalid(f"--grpc_channel_arguments: {pair!r} is not name=value")
+    if flags.ext_max_batch_tokens and not flags.enable_batching:
+        raise invalid("--ext_max_batch_tokens is set without --enable_batching")
 
 
 def idle(flags: Flags) -> list[str]:
@@ -156,6 +211,35 @@ def idle(flags: Flags) -> list[str]:
         notes.append("--ssl_config_file is for gRPC alone: --rest_api_port takes plain connections")
     if flags.model_config_file_poll_wait_seconds and not flags.model_config_file:
         notes.append("--model_config_file_poll_wait_seconds has no effect without --model_config_file")
+    return notes + _idle_extensions(flags)
+
+
+def extensions() -> list[str]:
+    """Names of the flags that TensorFlow Serving has not."""
+    return [f.name for f in fields(Flags) if f.metadata.get("extension")]
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def _idle_extensions(flags: Flags) -> list[str]:
+    notes = []
+    if flags.ext_request_burst and not flags.ext_max_requests_per_second:
+        notes.append("--ext_request_burst has no effect without --ext_max_requests_per_second")
+    if flags.ext_log_texts and not (flags.ext_request_log or flags.ext_slow_request_ms):
+        notes.append("--ext_log_texts has no effect without --ext_request_log or --ext_slow_request_ms")
+    if flags.ext_status_page and not flags.rest_api_port:
+        notes.append("--ext_status_page has no effect without --rest_api_port")
+    if flags.ext_batch_length_buckets != Flags.ext_batch_length_buckets and not flags.ext_max_batch_tokens:
+        notes.append("--ext_batch_length_buckets has no effect without --ext_max_batch_tokens")
+    plain = [name for name, used in (("gRPC", not flags.ssl_config_file), ("REST", flags.rest_api_port)) if used]
+    if flags.ext_auth_token_file and not is_local(flags.host) and plain:
+        notes.append(
+            f"--ext_auth_token_file on {flags.host}: tokens travel unencrypted over {' and '.join(plain)}, and whoever "
+            "reads them on the way can use them"
+        )
     return notes
 
 
@@ -166,8 +250,8 @@ def _check_numbers(flags: Flags) -> None:
     for name in ("rest_api_num_threads", "grpc_max_threads"):
         if getattr(flags, name) < 1:
             raise invalid(f"--{name}={getattr(flags, name)}: expected at least 1")
-    for name in ("file_system_poll_wait_seconds", "model_config_file_poll_wait_seconds", "max_num_load_retries"):
-        if getattr(flags, name) < 0:
+    for name in _NOT_NEGATIVE:
+        if not getattr(flags, name) >= 0:
             raise invalid(f"--{name}={getattr(flags, name)}: expected 0 or more")
 
 

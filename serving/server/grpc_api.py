@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from serving.protos import (
     classification_pb2,
@@ -16,8 +17,10 @@ from serving.protos import (
     regression_pb2,
 )
 from serving.server.core import ServerCore
+from serving.server.extensions import gate as gates
+from serving.server.extensions.gate import Gate, Refused
 from serving.server.health import Health
-from serving.server.status import ServingError, unexpected
+from serving.server.status import Code, ServingError, unexpected, where
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class GrpcServer:
         arguments: further gRPC channel arguments.
         credentials: TLS, on every address; None: plain connections.
         health: answer grpc.health.v1.Health.
+        gate: what every call but those of health passes first.
     """
 
     def __init__(
@@ -68,7 +72,11 @@ class GrpcServer:
         arguments: dict | None = None,
         credentials: grpc.ServerCredentials | None = None,
         health: bool = False,
+        gate: Gate | None = None,
     ):
+        if gate and gate.max_bytes:
+            # gRPC refuses what is larger before it is held in memory.
+            arguments = {"grpc.max_receive_message_length": gate.max_bytes, **(arguments or {})}
         options = {
             "grpc.max_receive_message_length": _MAX_MESSAGE,
             "grpc.max_send_message_length": _MAX_MESSAGE,
@@ -77,7 +85,7 @@ class GrpcServer:
         }
         self._server = grpc.server(ThreadPoolExecutor(max_threads, "grpc"), options=list(options.items()))
         for service, methods in _SERVICES.items():
-            handlers = {name: _handler(core, name, *what) for name, what in methods.items()}
+            handlers = {name: _handler(core, name, *what, gate) for name, what in methods.items()}
             self._server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
         self._health = Health() if health else None
         if self._health:
@@ -115,10 +123,10 @@ def details(message: str) -> str:
     return message if len(message) <= _MAX_DETAILS else message[:_MAX_DETAILS] + _CUT
 
 
-def _handler(core: ServerCore, api: str, request_class, call: str):
+def _handler(core: ServerCore, api: str, request_class, call: str, gate: Gate | None):
     answer = getattr(core, call)
 
-    def handle(request, context):
+    def attempt(request, context):
         started = time.perf_counter()
         failure = None
         try:
@@ -126,18 +134,60 @@ def _handler(core: ServerCore, api: str, request_class, call: str):
         except ServingError as error:
             failure = error
         except Exception as error:
-            log.exception("%s failed", call)
+            log.error("%s failed: %s", call, where(error))
             failure = unexpected(error)
         finally:
             if api in _COUNTED:
                 core.count(request.model_spec.name, api, "GRPC", started, failure)
-        context.abort(_CODES[int(failure.code)], details(failure.message))
+        raise failure
 
-    return grpc.unary_unary_rpc_method_handler(
-        handle,
-        request_deserializer=request_class.FromString,
-        response_serializer=lambda response: response.SerializeToString(),
-    )
+    def handle(request, context):
+        try:
+            return attempt(request, context)
+        except ServingError as error:
+            failure = error
+        _abort(context, failure)
+
+    def handle_guarded(requests, context):
+        authorization = dict(context.invocation_metadata()).get("authorization", "")
+        try:
+            with gate.call("GRPC", gates.address_of(context.peer()), api, authorization) as note:
+                data = _only(requests, context, gate)
+                note.bytes = len(data)
+                return attempt(_parsed(request_class, data), context)
+        except ServingError as error:
+            failure = error
+        _abort(context, failure)
+
+    def serialize(response):
+        return response.SerializeToString()
+
+    if gate is None:
+        return grpc.unary_unary_rpc_method_handler(handle, request_class.FromString, serialize)
+    # A stream of one message is the same on the wire, and its message is not read before the gate lets the call in.
+    return grpc.stream_unary_rpc_method_handler(handle_guarded, None, serialize)
+
+
+def _only(requests, context, gate: Gate) -> bytes:
+    try:
+        return next(requests)
+    except StopIteration:
+        # What the caller is told in place of this is gRPC's own word on the size.
+        raise gates.too_large(None, gate.max_bytes or _MAX_MESSAGE) from None
+
+
+def _parsed(request_class, data: bytes):
+    try:
+        return request_class.FromString(data)
+    except DecodeError:
+        # As gRPC says it where it reads the message itself.
+        raise ServingError(Code.INTERNAL, "Exception deserializing request!") from None
+
+
+def _abort(context, failure: ServingError) -> None:
+    if isinstance(failure, Refused) and failure.retry_seconds is not None:
+        context.set_trailing_metadata((("grpc-retry-pushback-ms", str(int(failure.retry_seconds * 1000) + 1)),))
+    context.abort(_CODES[int(failure.code)], details(failure.message))
 
 
 def _timeout_ms(context) -> int | None:

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serving.server import versions
-from serving.server.flags import BadFlag, check, parse
+from serving.server.flags import BadFlag, check, extensions, parse
 from serving.server.status import ServingError
 
 BINARY = "tensorflow_model_server"
-# What only the embedded server knows. TensorFlow Serving always listens on all addresses.
-_EXTENSIONS = ("host", "drain_timeout_seconds")
+EMBEDDED = "python -m serving.server"
 
 
 class BadLaunch(ValueError):
@@ -106,6 +105,9 @@ def _genuine(program: str, flags: Sequence[str]) -> Launch:
     kept, dropped = [], []
     for flag in flags:
         name = flag.lstrip("-").partition("=")[0]
-        (dropped if name in _EXTENSIONS else kept).append(flag)
+        if name.startswith("ext_"):
+            # A server without the token check that was asked for would be worse than none.
+            raise BadLaunch(f"--{name} is an extension of the embedded server: leave it out, or run {EMBEDDED}")
+        (dropped if name in extensions() else kept).append(flag)
     note = f" (without {', '.join(dropped)}: it listens on all addresses)" if dropped else ""
     return Launch([os.path.abspath(program), *kept], dict(os.environ), False, f"starting {program}{note}")

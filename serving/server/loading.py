@@ -37,7 +37,7 @@ class Loader:
         queue = self._queue_options(path)
         model = session.ModelSession.load(path, self._tags, self._configuration.session)
         if queue is not None:
-            model = BatchingSession(model, self._scheduler, queue, self._metrics)
+            model = BatchingSession(model, self._scheduler, queue, self._metrics, self._configuration.budget)
         servable = Servable(name, version, model, self._metrics)
         if self._flags.enable_model_warmup:
             try:

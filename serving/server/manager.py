@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from serving.server import versions
 from serving.server.config import ModelSettings
@@ -70,6 +71,15 @@ class ModelManager:
         with self._changed:
             model = self._models.get(name)
             return sorted(model.versions.values(), key=lambda r: r.version) if model else []
+
+    def models(self) -> list[tuple[ModelSettings, list[VersionRecord]]]:
+        """Every model that is configured or not unloaded yet, by name, with its versions' records as they are."""
+        with self._changed:
+            return [
+                (model.settings, sorted((replace(r) for r in model.versions.values()), key=lambda r: r.version))
+                for _, model in sorted(self._models.items())
+                if not model.removed or any(record.state != State.END for record in model.versions.values())
+            ]
 
     # === What the server does with it ===
 

@@ -36,9 +36,13 @@ class Counter:
         with self._lock:
             return self._cells[min(self._cells)] if self._cells else 0
 
-    def lines(self) -> list[str]:
+    def cells(self) -> list[tuple[tuple[str, ...], int]]:
+        """(values of the labels, number) of each combination, in alphabetical order."""
         with self._lock:
-            cells = sorted(self._cells.items())
+            return sorted(self._cells.items())
+
+    def lines(self) -> list[str]:
+        cells = self.cells()
         name = _prometheus_name(self.name)
         return [f"# TYPE {name} counter"] + [f"{name}{{{_pairs(self._labels, key)}}} {value}" for key, value in cells]
 
@@ -53,17 +57,17 @@ class Distribution:
 
     def __init__(self, name: str, *labels: str, limits: Sequence[float]):
         self.name = name
+        self.limits = tuple(limits)
         self._labels = labels
-        self._limits = tuple(limits)
         self._lock = threading.Lock()
         self._cells: dict[tuple[str, ...], list] = {}
 
     def observe(self, value: float, *labels: str) -> None:
-        at = bisect_right(self._limits, value)
+        at = bisect_right(self.limits, value)
         with self._lock:
             cell = self._cells.get(labels)
             if cell is None:
-                cell = self._cells[labels] = [[0] * (len(self._limits) + 1), 0.0]
+                cell = self._cells[labels] = [[0] * (len(self.limits) + 1), 0.0]
             cell[0][at] += 1
             cell[1] += value
 
@@ -79,15 +83,19 @@ class Distribution:
         with self._lock:
             return self._cells[labels][1] if labels in self._cells else 0.0
 
-    def lines(self) -> list[str]:
+    def cells(self) -> list[tuple[tuple[str, ...], list[int], float]]:
+        """(values of the labels, count below each limit and above the last, sum) of each combination."""
         with self._lock:
-            cells = sorted((key, list(counts), total) for key, (counts, total) in self._cells.items())
+            return sorted((key, list(counts), total) for key, (counts, total) in self._cells.items())
+
+    def lines(self) -> list[str]:
+        cells = self.cells()
         name = _prometheus_name(self.name)
         lines = [f"# TYPE {name} histogram"]
         for key, counts, total in cells:
             labels = _pairs(self._labels, key)
             below = 0
-            for limit, count in zip((*self._limits, math.inf), counts):
+            for limit, count in zip((*self.limits, math.inf), counts):
                 below += count
                 edge = "+Inf" if limit == math.inf else f"{limit:g}"
                 lines.append(f'{name}_bucket{{{labels}{"," if labels else ""}le="{edge}"}} {below}')

@@ -3,17 +3,24 @@
 import logging
 import socket
 import threading
+import time
 import zlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-from serving.server.metrics import Metrics
+from serving.server.extensions import gate as gates
+from serving.server.extensions.gate import Gate, Refused
 from serving.server.rest_routes import API, Routes, error_response
 from serving.server.status import Code, ServingError, invalid
 
 log = logging.getLogger(__name__)
 
 _MAX_BODY = 2**31 - 1
+# TensorFlow Serving's (util/net_http/compression/gzip_zlib.h): a body that is small on the wire may be huge in memory.
+_MAX_UNZIPPED = 10 * 2**20
 _IDLE_SECONDS = 120
 _NOT_FOUND = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 _CORS = {
@@ -21,6 +28,17 @@ _CORS = {
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
+# What is left of a refused request is read before the connection is closed: else the answer may be lost on the way.
+_LINGER_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page beside the API. `for_people`: a browser that is refused asks for a password."""
+
+    text: Callable[[], str]
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/plain"})
+    for_people: bool = False
 
 
 class RestServer:
@@ -30,7 +48,8 @@ class RestServer:
         host, port: where to listen; port 0 takes any free one, see `port`.
         max_running: requests that are worked on at the same time; further ones wait.
         cors: send CORS headers to pages of other hosts.
-        metrics_path, metrics: where Prometheus finds which numbers; None: nowhere.
+        pages: what is shown beside the API, by path.
+        gate: what every request passes first.
     """
 
     def __init__(
@@ -40,15 +59,15 @@ class RestServer:
         port: int,
         max_running: int,
         cors: bool = False,
-        metrics_path: str | None = None,
-        metrics: Metrics | None = None,
+        pages: dict[str, Page] | None = None,
+        gate: Gate | None = None,
     ):
         self._address = (host, port)
         self._routes = routes
         self._slots = threading.BoundedSemaphore(max_running)
         self._cors = cors
-        self._metrics_path = metrics_path
-        self._metrics = metrics
+        self.pages = pages or {}
+        self.gate = gate
         self._running = 0
         self._idle = threading.Condition()
         self._http: ThreadingHTTPServer | None = None
@@ -77,15 +96,25 @@ class RestServer:
             self._idle.wait_for(lambda: not self._running, grace)
 
     def answer(self, method: str, path: str, body: bytes, origin: str | None) -> tuple[int, str, dict[str, str]]:
-        if path == self._metrics_path:
-            return 200, self._metrics.text(), {"Content-Type": "text/plain"}
+        if path in self.pages:
+            return 200, self.pages[path].text(), self.pages[path].headers
         if not API.fullmatch(path):
             return 404, _NOT_FOUND, {"Content-Type": "text/html"}
-        headers = {"Content-Type": "application/json"} | (_CORS if self._cors and origin else {})
-        if method == "OPTIONS" and self._cors and origin and origin.startswith(("http://", "https://")):
+        headers = {"Content-Type": "application/json"} | (self._cors_headers if self._cors and origin else {})
+        if self.is_preflight(method, origin):
             return 200, "", headers
         with self._slots:
             return *self._routes.answer(method, path, body), headers
+
+    def is_preflight(self, method: str, origin: str | None) -> bool:
+        """Whether a browser asks what a page may send; it shows no token with that."""
+        return bool(method == "OPTIONS" and self._cors and origin and origin.startswith(("http://", "https://")))
+
+    @property
+    def _cors_headers(self) -> dict[str, str]:
+        if not (self.gate and self.gate.wants_tokens):
+            return _CORS
+        return _CORS | {"Access-Control-Allow-Headers": "Content-Type, Authorization"}
 
     def begin(self) -> None:
         with self._idle:
@@ -119,6 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # head and body leave in one packet
     disable_nagle_algorithm = True
     server_app: RestServer
+    _unread = False
 
     def _serve(self) -> None:
         app = self.server_app
@@ -128,21 +158,48 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, text, headers)
         finally:
             app.end()
+        if self._unread:
+            self._linger()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = _serve
 
     def _respond(self) -> tuple[int, str, dict[str, str]]:
         path = urlsplit(self.path).path if not self.path.startswith("//") else self.path
-        as_json = {"Content-Type": "application/json"}
-        if self.server_app.draining:
+        app, as_json = self.server_app, {"Content-Type": "application/json"}
+        origin = self.headers.get("Origin")
+        if app.draining:
             self.close_connection = True
             return *error_response(ServingError(Code.UNAVAILABLE, "Server is shutting down.")), as_json
         try:
-            body = self._body()
+            with self._admitted(path, origin) as note:
+                body = self._body(app.gate.max_bytes if app.gate else 0)
+                if note:
+                    note.bytes = len(body)
+                return app.answer(self.command, path, body, origin)
         except ServingError as error:
-            self.close_connection = True  # what is left of the body is not read
-            return *error_response(error), as_json
-        return self.server_app.answer(self.command, path, body, self.headers.get("Origin"))
+            self.close_connection = self._unread = True  # what is left of the body is not taken
+            status, text = error_response(error)
+            if isinstance(error, Refused):
+                return error.http_status or status, text, as_json | error.http_headers
+            return status, text, as_json
+
+    def _admitted(self, path: str, origin: str | None):
+        app = self.server_app
+        if not app.gate or app.is_preflight(self.command, origin):
+            return nullcontext()
+        authorization = self.headers.get("Authorization", "")
+        for_people = path in app.pages and app.pages[path].for_people
+        return app.gate.call("REST", self.client_address[0], self.command, authorization, for_people)
+
+    def _linger(self) -> None:
+        try:
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_LINGER_SECONDS)
+            end = time.monotonic() + _LINGER_SECONDS
+            while time.monotonic() < end and self.connection.recv(65536):
+                pass
+        except OSError:
+            pass  # the caller has gone
 
     def _send(self, status: int, text: str, headers: dict[str, str]) -> None:
         body = text.encode("utf-8", "surrogateescape")
@@ -157,21 +214,24 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         self.wfile.flush()
 
-    def _body(self) -> bytes:
+    def _body(self, most: int) -> bytes:
+        """The body, unpacked; `most`: the bytes that it may have either way, 0 for the utmost of this server."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            body = self._chunks()
+            body = self._chunks(most)
         else:
             length = self.headers.get("Content-Length", "0")
             if not (length.isascii() and length.isdigit()) or int(length) > _MAX_BODY:
                 raise invalid(f"Content-Length is not usable: {length[:32]}")
+            if most and int(length) > most:
+                raise gates.too_large(int(length), most)
             body = self.rfile.read(int(length))
             if len(body) != int(length):
                 raise invalid("The body is shorter than Content-Length")
         if self.headers.get("Content-Encoding", "").lower() == "gzip":
-            body = _gunzip(body)
+            body = _gunzip(body, most)
         return body
 
-    def _chunks(self) -> bytes:
+    def _chunks(self, most: int) -> bytes:
         body = bytearray()
         while True:
             line = self.rfile.readline(1024).split(b";")[0].strip()
@@ -181,6 +241,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise invalid("The chunked body is not well formed") from None
             if size < 0 or len(body) + size > _MAX_BODY:
                 raise invalid("The body is too large")
+            if most and len(body) + size > most:
+                raise gates.too_large(None, most)
             body += self.rfile.read(size)
             self.rfile.readline(1024)
             if not size:
@@ -190,12 +252,20 @@ class _Handler(BaseHTTPRequestHandler):
         log.debug(format, *args)
 
 
-def _gunzip(body: bytes) -> bytes:
+def _gunzip(body: bytes, most: int) -> bytes:
+    """The body unzipped; nothing where that fails or is too much, which is what TensorFlow Serving then reads.
+
+    Raises what the gate says of bodies of more than `most` bytes, where that is not 0.
+    """
     unzip = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
-        plain = unzip.decompress(body, _MAX_BODY)
-    except zlib.error:
-        raise invalid("Failed to uncompress the gzip body") from None
+        plain = unzip.decompress(body, min(most + 1, _MAX_UNZIPPED) if most else _MAX_UNZIPPED)
+    except zlib.error as error:
+        log.error("Failed to uncompress the gzipped body: %s", error)
+        return b""
+    if most and len(plain) > most:
+        raise gates.too_large(None, most)
     if unzip.unconsumed_tail or not unzip.eof:
-        raise invalid("Failed to uncompress the gzip body")
+        log.error("Failed to uncompress the gzipped body: cut off, or larger than %d bytes", _MAX_UNZIPPED)
+        return b""
     return plain

@@ -1,6 +1,7 @@
 """The REST paths: what is asked, as which call of ServerCore, answered with which text and status."""
 
 import inspect
+import logging
 import re
 import time
 from urllib.parse import unquote_to_bytes
@@ -17,7 +18,10 @@ from serving.protos import (
 )
 from serving.server import json_examples, json_tensors, json_text
 from serving.server.core import ServerCore
-from serving.server.status import Code, ServingError, invalid, unexpected
+from serving.server.extensions import notes
+from serving.server.status import Code, ServingError, invalid, unexpected, where
+
+log = logging.getLogger(__name__)
 
 _INT64_MAX = 2**63 - 1
 _NAME = r"/v1/models/([^/:]+)"
@@ -69,6 +73,7 @@ class Routes:
         except RecursionError:
             return error_response(invalid("JSON Parse error: The document is nested too deeply"))
         except Exception as error:
+            log.error("REST call failed: %s", where(error))
             return error_response(unexpected(error))
 
     def _answer(self, method: str, path: str, body: bytes) -> str:
@@ -135,6 +140,7 @@ class Routes:
 
 
 def error_response(error: ServingError) -> tuple[int, str]:
+    notes.failed(error)
     return _HTTP[error.code], json_text.write({"error": error.message})
 
 

@@ -47,6 +47,16 @@ class Servable:
             self._users += 1
             return True
 
+    @property
+    def users(self) -> int:
+        """Requests under way, those that wait for a batch included."""
+        return self._users
+
+    def queued(self) -> tuple[int, int] | None:
+        """Requests and rows that wait for a batch; None where requests are not put together."""
+        ask = getattr(self._session, "queued", None)
+        return ask() if ask else None
+
     def release(self) -> None:
         with self._lock:
             self._users -= 1

@@ -1,6 +1,8 @@
 """The one error type of the server: a canonical code and the exact message that the caller gets."""
 
+import traceback
 from enum import IntEnum
+from pathlib import Path
 
 
 class Code(IntEnum):
@@ -52,3 +54,10 @@ def failed_precondition(message: str) -> ServingError:
 def unexpected(error: BaseException) -> ServingError:
     """What the caller is told when the fault is the server's: the kind of the error, no text of the request."""
     return ServingError(Code.INTERNAL, f"internal error in the embedded server: {type(error).__name__}")
+
+
+def where(error: BaseException) -> str:
+    """For logs: the kind of the error and where it came from. Its own text may quote the request, and stays out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    path = " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
+    return f"{type(error).__name__} at {path}"

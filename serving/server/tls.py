@@ -34,7 +34,8 @@ def _check(made: grpc.ServerCredentials, path: str) -> None:
     except RuntimeError:
         opened = 0
     finally:
-        server.stop(None)
+        server.start()  # a server that never started keeps its port open when it is stopped
+        server.stop(None).wait()
     if not opened:
         raise _unusable(path)
 

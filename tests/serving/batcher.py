@@ -57,11 +57,11 @@ class Clock:
 class Batcher:
     """A batching session with `threads` callers; `ask` queues a request, `wake` makes its threads look at the clock."""
 
-    def __init__(self, threads=1, clock=None, **options):
+    def __init__(self, threads=1, clock=None, budget=None, **options):
         self.model, self.metrics, self.clock = Doubler(), Metrics(), clock or Clock()
         self.scheduler = BatchScheduler(PoolOptions(threads), self.clock)
         self.options = QueueOptions(**options)
-        self.session = BatchingSession(self.model, self.scheduler, self.options, self.metrics)
+        self.session = BatchingSession(self.model, self.scheduler, self.options, self.metrics, budget)
         self.callers = ThreadPoolExecutor(32)
 
     def ask(self, x, fetches=("y",), timeout_ms=None, name="x"):

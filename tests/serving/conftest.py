@@ -1,7 +1,6 @@
 """A served zoo, for all tests of the server's answers and of the client."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +11,7 @@ from tests.serving.endpoint import Endpoint
 @pytest.fixture(scope="session")
 def zoo_path(tmp_path_factory):
     """Base path with version 1 of the zoo."""
-    from tests.serving import zoo
+    from serving.conformance import zoo
 
     base = tmp_path_factory.mktemp("zoo")
     zoo.save_zoo(str(base / "1"))
@@ -22,7 +21,7 @@ def zoo_path(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sentiment_path(tmp_path_factory):
     """Base path of a model that takes text and says `label` and `score`."""
-    from tests.serving import zoo
+    from serving.conformance import zoo
 
     base = tmp_path_factory.mktemp("sentiment")
     zoo.save_sentiment(str(base / "1"))
@@ -32,7 +31,7 @@ def sentiment_path(tmp_path_factory):
 @pytest.fixture(scope="session")
 def saved_versions(tmp_path_factory):
     """Folders 1 and 2, each a SavedModel that adds its number; to be copied."""
-    from tests.serving import zoo
+    from serving.conformance import zoo
 
     base = tmp_path_factory.mktemp("versions")
     for number in (1, 2):
@@ -110,19 +109,14 @@ def batcher():
 
 @pytest.fixture(scope="session")
 def pem_folder(tmp_path_factory):
-    """PEM files, a .key and a .crt each: `ca`, `server` and `client`, whom ca signed, `stranger`, whom it did not."""
-    if not shutil.which("openssl"):
+    """PEM files, a .key and a .crt each: `ca`; `server` and `client`, whom ca signed; `old_server` and `old_client`,
+    whom it signed for a time that is over; `stranger`, whom it did not."""
+    from serving.conformance.pems import available, make
+
+    if not available():
         pytest.skip("needs the program openssl")
-    folder = tmp_path_factory.mktemp("pems")
-    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    for name in ("ca", "stranger"):
-        what = ["-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
-        openssl("req", *key, *what, cwd=folder)
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    for name in ("server", "client"):
-        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr", cwd=folder)
-        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"]
-        openssl("x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.crt", cwd=folder)
+    folder = tmp_path_factory.mktemp("certificates") / "pems"
+    make(folder)
     return folder
 
 
@@ -169,7 +163,3 @@ def proxy(endpoint):
 
     with Proxy(endpoint.grpc) as one:
         yield one
-
-
-def openssl(*arguments, cwd):
-    subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)

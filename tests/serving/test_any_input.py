@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is a result or a refusal that blames the request; and the next request is answered."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -17,7 +18,12 @@ from tests.serving.endpoint import fill_spec, predict_request
 
 SERVERS_OWN = {Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS}
 SIGNATURES = ["", "two", "matmul", "sentiment", "same", "text_ops", "classify", "regress", "kinds", "none"]
-many = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# SERVING_EXAMPLES=20000 makes a hundred thousand requests of the five tests.
+many = settings(
+    max_examples=int(os.environ.get("SERVING_EXAMPLES", 300)),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 class OneModel:

@@ -110,6 +110,21 @@ def test_a_server_that_is_not_there_is_a_failure(command):
     assert "UNAVAILABLE; server 127.0.0.1:1, model m, newest version" in refused_at_all.stderr
 
 
+def test_commands_show_the_token_of_a_file(serve_zoo, tmp_path):
+    (tmp_path / "tokens").write_text("anna anna-secret-0123456789\n")
+    (tmp_path / "token").write_text("anna-secret-0123456789\n")
+    _, endpoint = serve_zoo(ext_auth_token_file=str(tmp_path / "tokens"))
+    own = ["--token-file", tmp_path / "token"]
+    assert run("query", endpoint.grpc, "zoo", "good", "--signature", "sentiment", *own).rows[0]["label"] == "pos"
+    assert run("status", endpoint.grpc, "zoo", *own).rows[0]["state"] == "AVAILABLE"
+    refused(run("status", endpoint.grpc, "zoo"), "No valid token: expected the header", code=1)
+    refused(run("status", "h:1", "m", *own), "use TLS, or --token-without-tls where something else encrypts the way")
+    refused(
+        run("status", "h:1", "m", "--token-file", "/no/file"), "/no/file: cannot be read (No such file or directory)"
+    )
+    refused(run("status", "h:1", "m", "--token-file", tmp_path / "tokens"), "expected one token and nothing else")
+
+
 def test_commands_speak_mutual_tls(serve_zoo, ssl_file, pem_folder):
     server, _ = serve_zoo(ssl_config_file=ssl_file(custom_ca="ca.crt", client_verify=True))
     target = f"localhost:{server.port}"

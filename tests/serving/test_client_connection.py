@@ -177,6 +177,56 @@ def test_files_that_are_no_keys_are_told_before_anything_is_sent(pem_folder, tmp
     Client("localhost:8500", tls=TLS(certificate=own, key=key)).close()
 
 
+# === Tokens ===
+
+TOKEN = "anna-secret-0123456789"
+
+
+@pytest.fixture
+def guarded(serve_zoo, ssl_file, tmp_path):
+    """The zoo behind a token and TLS."""
+    (tmp_path / "tokens").write_text(f"anna {TOKEN}\n")
+    return serve_zoo(ssl_config_file=ssl_file(), ext_auth_token_file=str(tmp_path / "tokens"))
+
+
+def test_every_call_shows_the_token(make_client, guarded, pem_folder):
+    server, _ = guarded
+    target, tls = f"localhost:{server.port}", TLS(pem_folder / "ca.crt")
+    with make_client(target, "zoo", tls=tls, token=TOKEN) as client:
+        assert is_served(client)
+        assert [one.state for one in client.status()] == ["AVAILABLE"]
+        assert len(list(client.predict_many([1.0, 2.0, 3.0], batch_size=1))) == 3
+    with make_client(target, "zoo", tls=tls) as client, pytest.raises(serving_client.AccessDenied) as caught:
+        client.status()
+    assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "target", ["10.0.0.1:8500", "server:8500", "dns:///server:8500", "ipv4:127.0.0.1:1,10.0.0.1:1"]
+)
+def test_a_token_goes_to_another_machine_only_encrypted_or_when_told(make_client, target):
+    with pytest.raises(ValueError, match="is another machine and the connection is plain") as caught:
+        make_client(target, token=TOKEN)
+    assert TOKEN not in str(caught.value)
+    for options in ({"tls": TLS()}, {"token_without_tls": True}):
+        assert Connection(target, token=TOKEN, **options).metadata() == (("authorization", f"Bearer {TOKEN}"),)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["localhost:1", "127.0.0.9:1", "[::1]:1", "unix:/s", "dns:///localhost:1", "ipv4:127.0.0.1:1", "ipv6:[::1]:1"],
+)
+def test_within_this_machine_a_token_may_go_as_it_is(target):
+    assert Connection(target, token=TOKEN).metadata() is not None
+
+
+def test_a_token_is_one_word_and_is_not_shown():
+    for wrong in ("", "two words", "line\n", "\u00e4"):
+        with pytest.raises(ValueError, match="^token: expected one or more of the characters"):
+            Connection("localhost:1", token=wrong)
+    assert TOKEN not in repr(Connection("localhost:1", token=TOKEN))
+
+
 # === What cannot be meant ===
 
 

@@ -90,9 +90,9 @@ def test_several_signatures_in_one_run(start_server, settings_of, tf1_base, make
 
 @pytest.fixture
 def tf1_base(tmp_path):
-    from tests.serving import zoo
+    from serving.conformance import graphs
 
-    zoo.save_tf1(str(tmp_path / "1"))
+    graphs.save_tf1(str(tmp_path / "1"))
     return tmp_path
 
 

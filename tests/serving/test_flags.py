@@ -59,7 +59,23 @@ def test_defaults_are_those_of_tensorflow_serving():
         # This server's own:
         "host": "127.0.0.1",
         "drain_timeout_seconds": 30,
+        "ext_auth_token_file": "",
+        "ext_max_requests_per_second": 0.0,
+        "ext_request_burst": 0,
+        "ext_max_request_bytes": 0,
+        "ext_request_log": "",
+        "ext_slow_request_ms": 0,
+        "ext_log_texts": False,
+        "ext_status_page": False,
+        "ext_max_batch_tokens": 0,
+        "ext_batch_length_buckets": "16,32,64,128,256,512",
     }
+
+
+def test_every_flag_of_this_servers_own_is_marked_in_the_usage():
+    marked = [line.split("=")[0].strip("\t-") for line in flags.usage().splitlines() if line.endswith("(extension)")]
+    assert marked == flags.extensions()
+    assert [name for name in marked if not name.startswith("ext_")] == ["host", "drain_timeout_seconds"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +124,9 @@ def test_a_flag_without_effect_is_noted(flag):
         ({"file_system_poll_wait_seconds": -1}, "--file_system_poll_wait_seconds=-1: expected 0 or more"),
         ({"mixed_precision": "float16"}, "--mixed_precision=float16: expected bfloat16"),
         ({"grpc_channel_arguments": "a"}, "--grpc_channel_arguments: 'a' is not name=value"),
+        ({"ext_max_request_bytes": -1}, "--ext_max_request_bytes=-1: expected 0 or more"),
+        ({"ext_max_requests_per_second": float("nan")}, "--ext_max_requests_per_second=nan: expected 0 or more"),
+        ({"ext_max_batch_tokens": 1}, "--ext_max_batch_tokens is set without --enable_batching"),
     ],
 )
 def test_flags_that_do_not_fit_together_are_refused(given, text):
@@ -131,6 +150,47 @@ def test_flags_that_do_nothing_by_themselves_are_noted():
         "--ssl_config_file is for gRPC alone: --rest_api_port takes plain connections"
     ]
     assert flags.idle(flags.Flags()) == []
+
+
+def test_extensions_that_do_nothing_by_themselves_are_noted():
+    alone = flags.Flags(
+        ext_request_burst=1,
+        ext_log_texts=True,
+        ext_status_page=True,
+        ext_batch_length_buckets="8",
+        ext_auth_token_file="f",
+    )
+    assert flags.idle(alone) == [
+        "--ext_request_burst has no effect without --ext_max_requests_per_second",
+        "--ext_log_texts has no effect without --ext_request_log or --ext_slow_request_ms",
+        "--ext_status_page has no effect without --rest_api_port",
+        "--ext_batch_length_buckets has no effect without --ext_max_batch_tokens",
+    ]
+
+
+@pytest.mark.parametrize(
+    "given, over",
+    [
+        ({"host": "0.0.0.0"}, "gRPC"),
+        ({"host": "::", "rest_api_port": 1}, "gRPC and REST"),
+        ({"host": "10.0.0.1", "ssl_config_file": "f", "rest_api_port": 1}, "REST"),
+        ({"host": "10.0.0.1", "ssl_config_file": "f"}, None),
+        ({"host": "127.0.0.2", "rest_api_port": 1}, None),
+    ],
+)
+def test_tokens_that_others_could_read_on_the_way_are_warned_of(given, over):
+    notes = [note for note in flags.idle(flags.Flags(ext_auth_token_file="f", **given)) if "token" in note]
+    if over is None:
+        assert notes == []
+    else:
+        (note,) = notes
+        assert f"tokens travel unencrypted over {over}, and whoever" in note
+
+
+def test_the_usage_lists_what_has_no_effect_and_what_is_refused_too():
+    lines = [line.split()[0] for line in flags.usage().splitlines() if line.startswith("\t--")]
+    assert {"--port=8500", "--enable_profiler=true", "--platform_config_file="} <= set(lines)
+    assert len(lines) == len(dataclasses.fields(flags.Flags)) + len(flags.IGNORED) + len(flags.REFUSED)
 
 
 def test_a_unix_socket_is_enough_to_listen_on():

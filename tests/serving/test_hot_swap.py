@@ -1,17 +1,16 @@
 """Versions replaced under load, broken versions beside a serving one; with real models and a real server."""
 
 import shutil
-import threading
 import time
 
-import grpc
 import numpy as np
 import pytest
 
 from serving import tensors
-from serving.protos import get_model_status_pb2, model_pb2, predict_pb2
+from serving.protos import get_model_status_pb2, model_pb2
 from serving.server.session import ModelSession
 from serving.server.status import ServingError
+from tests.serving import faults
 from tests.serving.endpoint import predict_request
 from tests.serving.until import until
 
@@ -29,52 +28,14 @@ def states(endpoint):
     return {s.version: (s.state, s.status.error_code) for s in response.model_version_status}
 
 
-class Load:
-    """Threads that ask without a pause, and keep every answer."""
-
-    def __init__(self, endpoint, threads=4):
-        self.answers, self.failures = [], []
-        self._stop = threading.Event()
-        self._endpoint = endpoint
-        self._threads = [threading.Thread(target=self._ask) for _ in range(threads)]
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self):
-        data = predict_request("m", inputs={"x": np.float32([10.0])}).SerializeToString()
-        with grpc.insecure_channel(self._endpoint.grpc) as channel:
-            call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-            while not self._stop.is_set():
-                try:
-                    response = predict_pb2.PredictResponse.FromString(call(data, timeout=20))
-                    self.answers.append((response.model_spec.version.value, response.outputs["y"].float_val[0]))
-                except grpc.RpcError as error:
-                    self.failures.append((error.code().name, error.details()))
-
-
 @pytest.mark.parametrize("batching", [False, True])
 def test_swaps_under_load_fail_no_request_and_mix_no_version(
-    start_server, settings_of, put_version, tmp_path, batching
+    start_server, settings_of, put_version, saved_versions, tmp_path, batching
 ):
     put_version(tmp_path, 1)
     _, endpoint = start_server(settings_of("m", tmp_path), enable_batching=batching)
-    with Load(endpoint) as load:
-        for version in range(2, 8):
-            put_version(tmp_path, version, like=1 + version % 2)
-            until(lambda version=version: load.answers and load.answers[-1][0] == version)
-        until(lambda: states(endpoint)[6] == (50, 0))
-    assert load.failures == []
-    # Odd versions are the model that adds 2, even ones and the first the one that adds 1.
-    adds = {version: 1 + version % 2 for version in range(2, 8)} | {1: 1}
-    assert {(version, value) for version, value in load.answers} == {(v, 10.0 + adds[v]) for v in adds}
+    assert faults.swaps(endpoint, tmp_path, saved_versions, 6)["answers"] > 6
+    until(lambda: states(endpoint)[6] == (50, 0))
 
 
 def test_a_half_copied_version_is_not_touched_while_the_old_one_serves(

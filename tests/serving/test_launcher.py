@@ -56,6 +56,14 @@ def test_the_genuine_server_is_started_where_it_is_installed(genuine, model_path
     assert launch.description == (f"starting {genuine} (without --host=127.0.0.1: it listens on all addresses)")
 
 
+def test_the_genuine_server_is_not_started_in_place_of_one_with_extensions(genuine):
+    with pytest.raises(launcher.BadLaunch) as caught:
+        launcher.plan(["--port=1", "--ext_auth_token_file=f"])
+    assert str(caught.value) == (
+        "--ext_auth_token_file is an extension of the embedded server: leave it out, or run python -m serving.server"
+    )
+
+
 def test_a_binary_can_be_named(genuine, nothing_installed):
     assert launcher.plan([], binary=str(genuine)).argv == [str(genuine)]
 

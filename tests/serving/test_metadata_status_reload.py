@@ -208,6 +208,13 @@ def test_a_model_keeps_its_platform(start_server, settings_of, two_bases):
     )
 
 
+def test_that_a_model_keeps_its_platform_is_looked_at_before_which_platforms_there_are(endpoint):
+    request = reload_request(("zoo", "/zoo"))
+    request.config.model_config_list.config[0].model_platform = "caffe"
+    code, text = endpoint.refusal(RELOAD, request)
+    assert (code, text.partition(".")[0]) == ("INVALID_ARGUMENT", "Illegal to change a model's platform")
+
+
 def test_a_config_that_is_no_list_is_refused(endpoint):
     assert endpoint.refusal(RELOAD, model_management_pb2.ReloadConfigRequest()) == (
         "INVALID_ARGUMENT",

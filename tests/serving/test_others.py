@@ -10,7 +10,7 @@ import pytest
 
 from serving.client import Client
 
-ZOO = Path(__file__).with_name("zoo.py")
+ZOO = Path(__file__).resolve().parents[2] / "serving" / "conformance" / "zoo.py"
 
 OVMSCLIENT = """
 import json, sys

@@ -86,6 +86,27 @@ def test_a_gzip_body_is_taken(endpoint):
     assert endpoint.http(PREDICT, body, headers={"Content-Encoding": "gzip"})[0] == 200
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b'{"instances": [1]}')[:-12],
+        b"no gzip",
+        gzip.compress(b" " * (10 * 2**20 + 1)),  # one byte more than TensorFlow Serving unzips
+        gzip.compress(b" " * 10**9, compresslevel=1),
+    ],
+    ids=["cut off", "not gzip", "a byte too many", "a bomb"],
+)
+def test_a_gzip_body_that_cannot_be_unzipped_is_an_empty_one(endpoint, body):
+    status, text = endpoint.http(PREDICT, body, headers={"Content-Encoding": "gzip"})
+    assert (status, json.loads(text)) == (400, {"error": "JSON Parse error: The document is empty"})
+
+
+def test_a_gzip_body_as_large_as_it_may_be_is_taken(endpoint):
+    document = b'{"instances": [1]}'
+    body = gzip.compress(document + b" " * (10 * 2**20 - len(document)))
+    assert endpoint.http(PREDICT, body, headers={"Content-Encoding": "gzip"})[0] == 200
+
+
 def test_a_chunked_body_and_a_kept_connection(endpoint):
     connection = http.client.HTTPConnection(endpoint.rest.removeprefix("http://"))
     for _ in range(2):

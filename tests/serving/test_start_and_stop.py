@@ -1,36 +1,22 @@
 """The server as a program: files, start-up failures, ports, SIGTERM."""
 
 import importlib.metadata
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 
+from serving.conformance.process import free_ports
 from serving.protos import predict_pb2
 from tests.serving.endpoint import Endpoint, predict_request
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "serving.server", *arguments]
+from tests.serving.process import ROOT, Process
 
 
 def run(*arguments, cwd=ROOT):
@@ -126,33 +112,6 @@ def test_the_version_says_what_it_is_not():
 # === A whole life ===
 
 
-class Process:
-    """A server as its own process."""
-
-    def __init__(self, *arguments):
-        self.port, self.rest_port = free_ports(2)
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        ports = f"--port={self.port}", f"--rest_api_port={self.rest_port}"
-        self.process = subprocess.Popen(
-            command(*ports, *arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.endpoint = Endpoint(f"127.0.0.1:{self.port}", f"http://127.0.0.1:{self.rest_port}")
-
-    def wait_for_port(self, seconds=120):
-        end = time.monotonic() + seconds
-        while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.rest_port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise AssertionError(f"no server: {self.process.communicate(timeout=5)}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
-
-
 @pytest.fixture
 def start_process():
     running = []
@@ -224,6 +183,7 @@ def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path,
         f"--monitoring_config_file={tmp_path / 'monitoring'}",
         f"--tensorflow_session_config_file={tmp_path / 'session'}",
         f"--grpc_socket_path={tmp_path / 'socket'}",
+        f"--ext_request_log={tmp_path / 'requests'}",
     )
     server.wait_for_port()
     too_many = predict_request("zoo", inputs={"x": np.float32([1, 2, 3])}, label="stable")
@@ -235,6 +195,12 @@ def test_what_the_flags_files_say_holds_for_the_program(start_process, zoo_path,
     status, text = server.endpoint.http("/monitoring/prometheus/metrics")
     assert status == 200
     assert ':tensorflow:serving:request_count{model_name="zoo",status="INVALID_ARGUMENT"} 2' in text.splitlines()
+    lines = [json.loads(line) for line in (tmp_path / "requests").read_text().splitlines()]
+    assert [(line["peer"], line["method"], line["label"], line["rows"]) for line in lines] == [
+        ("127.0.0.1", "Predict", "stable", 3),
+        ("unix", "Predict", "stable", 3),
+        ("127.0.0.1", "GET", None, None),
+    ]
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=30) == 0
 

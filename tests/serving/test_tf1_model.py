@@ -12,10 +12,10 @@ CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 @pytest.fixture(scope="module")
 def base_path(tmp_path_factory):
-    from tests.serving import zoo
+    from serving.conformance import graphs
 
     base = tmp_path_factory.mktemp("tf1")
-    zoo.save_tf1(str(base / "1"))
+    graphs.save_tf1(str(base / "1"))
     return base
 
 

@@ -1,5 +1,9 @@
 """gRPC's transport: TLS, mutual TLS, unix socket, compression, channel arguments, the health service."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import grpc
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from serving.server.status import ServingError
 from serving.server.text_files import NotParsed
 from tests.serving.endpoint import predict_request
 
+ROOT = Path(__file__).resolve().parents[2]
 _METHOD = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -46,12 +51,25 @@ def test_tls_serves_who_trusts_the_server_and_nobody_without_it(serve_zoo, ssl_f
         assert refused(channel) == "UNAVAILABLE"
 
 
+def test_a_server_whose_certificate_has_expired_is_not_trusted(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file(key="old_server.key", cert="old_server.crt"))
+    with grpc.secure_channel(f"localhost:{server.port}", credentials(pems)) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
+def test_a_server_of_another_name_than_its_certificates_is_not_trusted(serve_zoo, ssl_file, pems):
+    server, _ = serve_zoo(ssl_config_file=ssl_file())
+    options = [("grpc.ssl_target_name_override", "another.host")]
+    with grpc.secure_channel(f"localhost:{server.port}", credentials(pems), options) as channel:
+        assert refused(channel) == "UNAVAILABLE"
+
+
 def test_mutual_tls_serves_only_whom_the_ca_signed(serve_zoo, ssl_file, pems):
     server, _ = serve_zoo(ssl_config_file=ssl_file(custom_ca="ca.crt", client_verify=True))
     target = f"localhost:{server.port}"
     with grpc.secure_channel(target, credentials(pems, "client")) as channel:
         assert ask(channel) == [2.5]
-    for who in (None, "stranger"):
+    for who in (None, "stranger", "old_client"):
         with grpc.secure_channel(target, credentials(pems, who)) as channel:
             assert refused(channel) == "UNAVAILABLE"
 
@@ -79,6 +97,15 @@ def test_an_ssl_config_that_cannot_be_used_is_told_at_the_start(ssl_file, tmp_pa
     (tmp_path / "f").write_text("key: 'a'")
     with pytest.raises(NotParsed, match="Error parsing text-format tensorflow.serving.SSLConfig: 1:1"):
         tls.credentials(str(tmp_path / "f"))
+
+
+def test_looking_at_certificates_leaves_no_port_open(ssl_file):
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom serving.conformance.process import listening_ports\n"
+        "from serving.server import tls\ntls.credentials(sys.argv[1])\nprint(listening_ports(os.getpid()))"
+    )
+    argv = [sys.executable, "-c", program, ssl_file()]
+    assert subprocess.check_output(argv, cwd=ROOT, text=True).strip() == "set()"
 
 
 # === Other ways in ===

@@ -40,6 +40,11 @@ OPTIONS = {
     "an unknown strategy": (("--strategy", "many"), "'many' is not one of"),
     "an unknown precision": (("--precision", "float16"), "'float16' is not one of"),
     "more tokens than positions": (("--max-length", "500"), "max_length is 500"),
+    "the best without an eval": (
+        ("--keep-best",),
+        "--keep-best has nothing to measure on",
+    ),
+    "evaluations of nothing": (("--evaluations-per-epoch", "2"), "says how often --keep-best measures; give both"),
     "two vocabularies": (("--vocabulary", "FILES/vocab.txt"), "has a vocabulary of its own"),
 }
 

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.bert_keras.cli.tiny import GOOD, NOUNS, fine_tune, run
+from tests.bert_keras.cli.tiny import GOOD, NOUNS, fine_tune, review, run, table
 
 
 def metrics_of(directory):
@@ -47,6 +47,21 @@ class TestFineTune:
         assert "40 rows; problem: binary, labels: ['neg', 'pos']" in training.stderr
         assert "epoch 1/8: " in training.stderr and "epoch 8/8: " in training.stderr
         assert "accuracy" in training.stdout and "macro_f1" in training.stdout
+
+    def test_the_best_weights_are_written_and_not_the_last(self, files, preset, tmp_path):
+        # What is learnt is wrong for these rows: the model does best on them before it has learnt it.
+        contrary = tmp_path / "contrary.csv"
+        contrary.write_text(table(f"{review(i)},{'neg' if i % 2 else 'pos'}" for i in range(40)))
+        keep = ("--eval", contrary, "--keep-best", "--evaluations-per-epoch", 2)
+        settings = ("--learning-rate", 5e-3, "--batch-size", 4)
+        outcome = fine_tune(preset, files / "train.csv", tmp_path / "out", *keep, *settings, epochs=6)
+        assert outcome.code == 0, outcome.stderr
+        metrics = metrics_of(tmp_path / "out")
+        measured = [entry["accuracy"] for entry in metrics["keep_best"]["measured"]]
+        assert len(measured) == 12 and measured[-1] == 0.0 < max(measured)
+        assert metrics["eval"]["accuracy"] == metrics["keep_best"]["kept"]["accuracy"] == max(measured)
+        assert "epoch 0.50: accuracy" in outcome.stderr and "the best so far" in outcome.stderr
+        assert f"{max(measured):.4f}" in run("evaluate", tmp_path / "out", "--data", contrary).stdout
 
     @pytest.mark.slow
     def test_the_same_seed_gives_the_same_weights_and_another_seed_others(self, files, preset, tmp_path):

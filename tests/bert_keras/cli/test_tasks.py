@@ -62,9 +62,10 @@ ANSWER_KEYS = {
 @pytest.mark.parametrize("task", MAIN_METRIC)
 def test_fine_tune_evaluate_and_predict(task, data, preset, tmp_path):
     out, train = tmp_path / "out", data[task]
-    outcome = fine_tune(preset, train, out, "--eval", train, "--max-length", 24, task=task)
+    outcome = fine_tune(preset, train, out, "--eval", train, "--max-length", 24, "--keep-best", task=task)
     assert outcome.code == 0, outcome.stderr
     report = json.loads((out / "metrics.json").read_text())
+    assert report["keep_best"]["kept"] == {"epoch": 1.0, **report["eval"]}
     assert MAIN_METRIC[task] in report["eval"] and MAIN_METRIC[task] in outcome.stdout
     outcome = run("evaluate", out, "--data", train)
     assert outcome.code == 0 and MAIN_METRIC[task] in outcome.stdout, outcome.stderr

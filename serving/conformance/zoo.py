@@ -1,6 +1,6 @@
 """Small SavedModels: one with many signatures, one that says which version it is. Runs with TensorFlow alone.
 
-python tests/serving/zoo.py zoo FOLDER       python tests/serving/zoo.py version FOLDER NUMBER
+python serving/conformance/zoo.py zoo FOLDER       python serving/conformance/zoo.py version FOLDER NUMBER
 """
 
 import os
@@ -149,34 +149,6 @@ def save_sentiment(path: str) -> None:
     """A model whose `serving_default` takes text, as those of this project do."""
     zoo = Zoo()
     tf.saved_model.save(zoo, path, signatures=tf.function(zoo.sentiment, input_signature=[_strings("text")]))
-
-
-def save_tf1(path: str) -> None:
-    """A model as TensorFlow 1 wrote them: signatures over one input tensor, with method names and a default."""
-    tf1 = tf.compat.v1
-    info = tf1.saved_model.build_tensor_info
-    with tf.Graph().as_default(), tf1.Session() as session:
-        serialized = tf1.placeholder(tf.string, [None], "examples")
-        value = tf1.get_variable("gain", initializer=1.0) * _feature(serialized)
-        classes, scores = tf.tile([LABELS], [tf.size(value), 1]), tf.stack([1.0 - value, value], axis=1)
-        x = tf1.placeholder(tf.float32, [None], "x")
-
-        def signature(inputs, outputs, method):
-            tensors = ({name: info(tensor) for name, tensor in names.items()} for names in (inputs, outputs))
-            return tf1.saved_model.build_signature_def(*tensors, method)
-
-        examples = {"inputs": serialized}
-        signatures = {
-            "classify": signature(examples, {"classes": classes, "scores": scores}, "tensorflow/serving/classify"),
-            "regress": signature(examples, {"outputs": 2.0 * value}, "tensorflow/serving/regress"),
-            "serving_default": signature({"x": x}, {"y": x + 1.0}, "tensorflow/serving/predict"),
-            "other": signature({"x": x}, {"y": x + 1.0}, "some/method"),
-        }
-        signatures["serving_default"].defaults["x"].CopyFrom(tf.make_tensor_proto([41.0]))
-        session.run(tf1.global_variables_initializer())
-        builder = tf1.saved_model.Builder(path)
-        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
-        builder.save()
 
 
 def save_version(path: str, number: int) -> None:
