@@ -13,7 +13,7 @@ import grpc
 
 from serving.client.calls import Calls, Pause, Rpc
 from serving.client.client import Client
-from serving.client.connection import TLS
+from serving.client.connection import TLS, Connection
 from serving.client.errors import ServerFailed, ServingError, typed_error
 from serving.client.rest_messages import error_text, http_request
 from serving.client.which import Which
@@ -46,7 +46,7 @@ class RestClient(Client):
     Args:
         target: "http://host:port" or "https://host:port", with a path in front of /v1 where a proxy has one.
         tls: how to check a https target; its `server_name` is not used.
-        headers: sent with every request, such as {"Authorization": "Bearer …"}.
+        headers: sent with every request.
 
     The other arguments are those of `BaseClient`.
 
@@ -65,6 +65,8 @@ class RestClient(Client):
         timeout: float = 10.0,
         tls: TLS | None = None,
         retries: int = 3,
+        token: str | None = None,
+        token_without_tls: bool = False,
         headers: Mapping[str, str] | None = None,
     ):
         self.target, self.model, self.version, self.label, self.signature = target, model, version, label, signature
@@ -72,8 +74,20 @@ class RestClient(Client):
         self._url = urlsplit(target)
         if self._url.scheme not in ("http", "https") or not self._url.hostname:
             raise ValueError(f"target {target!r}: expected http://HOST:PORT of the server's REST port")
-        self._context = _context(tls) if self._url.scheme == "https" else None
+        encrypted = self._url.scheme == "https"
+        if tls is not None and not encrypted:
+            raise ValueError(f"target {target!r}: TLS is for https://HOST:PORT; leave `tls` out, or write https")
+        self._context = _context(tls) if encrypted else None
         self._headers = {"Content-Type": "application/json", **(headers or {})}
+        # Over gRPC the same token goes to the same machines.
+        host = f"[{self._url.hostname}]" if ":" in self._url.hostname else self._url.hostname
+        over_grpc = Connection(
+            f"{host}:{self._url.port or 1}",
+            TLS() if encrypted else None,
+            token=token,
+            token_without_tls=token_without_tls,
+        )
+        self._headers.update(over_grpc.metadata() or ())
         self._calls = Calls(target, Which(model, version, label, signature), timeout, retries)
         # A connection of each thread: one takes a request at a time.
         self._local, self._opened = threading.local(), []

@@ -232,10 +232,32 @@ def relay(endpoint, pem_folder):
 
 
 def test_it_goes_through_a_gateway_with_tls_a_path_and_a_token_that_hangs_up(relay, pem_folder):
-    tls, headers = TLS(ca=pem_folder / "ca.crt"), {"Authorization": "Bearer token"}
-    with RestClient(relay, "zoo", tls=tls, headers=headers, retries=0) as client:
+    with RestClient(relay, "zoo", tls=TLS(ca=pem_folder / "ca.crt"), token="token", retries=0) as client:
         found = [client.predict([float(number)])["y"].tolist() for number in range(6)]
     assert found == [[2.0 + number / 2] for number in range(6)]
+
+
+def test_headers_of_ones_own_are_sent(relay, pem_folder):
+    headers = {"Authorization": "Bearer token"}
+    with RestClient(relay, "zoo", tls=TLS(ca=pem_folder / "ca.crt"), headers=headers) as client:
+        assert client.predict([1.0])["y"].tolist() == [2.5]
+
+
+def test_a_token_goes_to_another_machine_over_tls_alone_unless_it_may_not():
+    with pytest.raises(ValueError, match="token: .* is another machine and the connection is plain"):
+        RestClient("http://192.0.2.1:8501", token="secret")
+    for target, more in (
+        ("https://192.0.2.1:8501", {}),
+        ("http://127.0.0.1:8501", {}),
+        ("http://localhost", {}),
+        ("http://192.0.2.1:8501", {"token_without_tls": True}),
+    ):
+        RestClient(target, token="secret", **more).close()
+
+
+def test_tls_for_a_plain_address_is_refused():
+    with pytest.raises(ValueError, match="TLS is for https://HOST:PORT"):
+        RestClient("http://localhost:8501", tls=TLS())
 
 
 def test_a_gateway_that_lets_nobody_in_is_told_with_its_own_words(relay, pem_folder):
