@@ -168,7 +168,8 @@ class InfraValidationConfig(Section):
     examples: Annotated[int, Field(ge=0, le=1000)] = 3
     """Examples of the split eval that the server is asked, one at a time; 0: it only loads the model."""
     tries: Count = 2
-    """Times that a server is started before the model counts as unfit."""
+    """Times that a server is started before the model counts as unfit. Another number tries a model anew that was found
+    unfit before, as any change of this section does."""
     timeout_seconds: Count = 300
     """Seconds in which a server must have loaded the model and answered."""
     binary: Path | None = None

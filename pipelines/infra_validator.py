@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import grpc
 from absl import logging
@@ -155,7 +156,9 @@ class Executor(executor.Executor):
             runner.Start()
             watchdog.start()
             runner.WaitUntilRunning(deadline)
-            client = serving_binary.MakeClient(runner.GetEndpoint())
+            # gRPC goes through the proxy of the environment, and a proxy does not know this machine as itself.
+            with mock.patch.dict(os.environ, no_grpc_proxy="127.0.0.1"):
+                client = serving_binary.MakeClient(runner.GetEndpoint())
             client.WaitUntilModelLoaded(deadline, polling_interval_sec=_POLL_SECONDS)
             client.SendRequests(requests)
             self._problem = None

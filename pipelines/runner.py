@@ -103,7 +103,8 @@ def _blessed_model(result: RunResult) -> RunResult:
         return result
     raise WorkFailed(
         f"a model server cannot use the model, and nothing was pushed: {result.unfit} (the model is at "
-        f"{result.saved_model}; all of it: {result.log})"
+        f"{result.saved_model}; all of it: {result.log}; the verdict is kept: to try the same model again, change "
+        "`infra_validation.tries`)"
     )
 
 

@@ -6,8 +6,8 @@
         answer = client.predict(["a fine film", "two hours too long"])
         answer["label"], answer["score"], answer.version
 
-`AsyncClient` has the same calls for asyncio; their `predict_many` keeps several requests under way. `query` gives one
-plain dict per text. Errors are typed: see `serving.client.errors`.
+`AsyncClient` has the same calls for asyncio, `RestClient` for a server's REST port; their `predict_many` keeps several
+requests under way. `query` gives one plain dict per text. Errors are typed: see `serving.client.errors`.
 """
 
 from serving.client.answers import Answer, VersionStatus
@@ -29,6 +29,7 @@ from serving.client.errors import (
 from serving.client.load import LoadReport, load_test
 from serving.client.models import ServedModel, read_config
 from serving.client.query import query
+from serving.client.rest import RestClient
 from serving.client.signatures import Signature, Signatures, TensorSpec
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "LoadReport",
     "MessageTooLarge",
     "ModelNotFound",
+    "RestClient",
     "ServedModel",
     "ServerBusy",
     "ServerFailed",

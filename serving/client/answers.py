@@ -14,10 +14,11 @@ from serving.protos import get_model_status_pb2
 class Answer(dict[str, Any]):
     """Values by output name, with the model, the version and the signature that gave them.
 
+    The version is None where the server does not say, which REST does not.
     Of `predict` the values are arrays, of `predict_many` one row of each.
     """
 
-    def __init__(self, outputs: Mapping[str, Any], model: str, version: int, signature: str):
+    def __init__(self, outputs: Mapping[str, Any], model: str, version: int | None, signature: str):
         super().__init__(outputs)
         self.model = model
         self.version = version
@@ -38,7 +39,8 @@ def of_predict(response: Any) -> Answer:
     """The answer of a PredictResponse. Strings are str; bytes where the name ends in `_bytes` or they are no UTF-8."""
     values = {name: _readable(name, tensors.from_proto(proto)) for name, proto in response.outputs.items()}
     served = response.model_spec
-    return Answer(values, served.name, served.version.value, served.signature_name)
+    version = served.version.value if served.HasField("version") else None
+    return Answer(values, served.name, version, served.signature_name)
 
 
 def of_classify(result: Any) -> list[list[tuple[str, float]]]:

@@ -71,7 +71,11 @@ _TYPES = {
 
 def from_rpc(error: grpc.RpcError, where: str) -> ServingError:
     """The typed error of what gRPC raised."""
-    code, details = error.code(), error.details() or "no details"
+    return typed_error(error.code(), error.details() or "no details", where)
+
+
+def typed_error(code: grpc.StatusCode, details: str, where: str) -> ServingError:
+    """The error of the type that a code and a server's text stand for."""
     if code == grpc.StatusCode.UNAVAILABLE and "queue" in details and "full" in details:
         kind = ServerBusy
     elif "version label" in details:

@@ -6,13 +6,14 @@ The pip packages hold generated Python and no .proto files; what that Python was
 written out again here: names, numbers, types and options as they were, without the comments.
 """
 
+import contextlib
 import importlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, descriptor_pool
 
 import serving.protos  # noqa: F401 - brings the messages in without running TensorFlow
 
@@ -34,7 +35,10 @@ def api_files() -> list[descriptor_pb2.FileDescriptorProto]:
             files[file.name] = descriptor_pb2.FileDescriptorProto.FromString(file.serialized_pb)
 
     for name in _SERVICES:
-        add(importlib.import_module(f"tensorflow_serving.apis.{name}_pb2").DESCRIPTOR)
+        # Of some releases newer protobufs refuse a line that comes after all has been declared.
+        with contextlib.suppress(AttributeError):
+            importlib.import_module(f"tensorflow_serving.apis.{name}_pb2")
+        add(descriptor_pool.Default().FindFileByName(f"tensorflow_serving/apis/{name}.proto"))
     return list(files.values())
 
 
@@ -122,7 +126,11 @@ def _enum(enum) -> list[str]:
 
 
 def _options(options) -> list[str]:
-    return [f"{option.name} = {json.dumps(value)}" for option, value in options.ListFields()]
+    return [f"{option.name} = {_value(option, value)}" for option, value in options.ListFields()]
+
+
+def _value(option, value) -> str:
+    return json.dumps(value) if option.enum_type is None else option.enum_type.values_by_number[value].name
 
 
 def _block(head: str, body) -> list[str]:

@@ -119,7 +119,7 @@ def program(tmp_path):
 
 
 def test_a_model_that_answers_is_blessed_and_its_requests_can_become_the_pushed_models_warm_up(
-    validate, models, tmp_path
+    validate, models, tmp_path, monkeypatch
 ):
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
     from tfx.components.pusher.executor import Executor as Pusher
@@ -127,6 +127,7 @@ def test_a_model_that_answers_is_blessed_and_its_requests_can_become_the_pushed_
     from tfx.types.standard_artifacts import PushedModel
     from tfx.utils import proto_utils
 
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nobody answers
     blessing = validate(models["good"], examples=2, warmup=True)
     assert is_blessed(blessing)
     assert not blessing.has_custom_property("why_not")

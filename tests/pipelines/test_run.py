@@ -269,6 +269,7 @@ def test_a_model_that_no_server_can_use_is_not_pushed_and_the_run_says_why(first
         workshop.run(infra="binary: model_server, tries: 1")
     reason = "the server did not load it: Failed to start server. Error: UNKNOWN: Op type not registered"
     assert f"a model server cannot use the model, and nothing was pushed: {reason} (" in str(failure.value)
+    assert "to try the same model again, change `infra_validation.tries`" in str(failure.value)
     assert workshop.lines[-2:] == [f"not fit to serve: {reason}", "nothing was pushed"]
     assert workshop.pushed == before
 

@@ -25,6 +25,7 @@ class TestQuery:
         outcome = run("query", "localhost:8500", "reviews", "a", "b", "--version", 3)
         assert (outcome.code, outcome.stdout) == (0, '{"label": "<a>é"}\n{"label": "<b>é"}\n')
         options = {"second": None, "signature": None, "version": 3, "label": None, "timeout": 30, "tls": None}
+        options |= {"token": None, "token_without_tls": False}
         assert asked == [("localhost:8500", "reviews", ["a", "b"], None, options)]
 
     def test_second_texts_go_with_the_first(self, asked):
@@ -65,6 +66,16 @@ class TestServe:
         (tmp_path / "saved_model.pb").touch()
         outcome = run("serve", tmp_path)
         assert outcome.code == 2 and "the folder above it" in outcome.stderr
+
+    def test_what_stands_behind_two_dashes_goes_to_the_server(self, tmp_path, monkeypatch):
+        from serving.server import launcher
+
+        served = []
+        monkeypatch.setattr(launcher, "serve", lambda base, name, **options: served.append(options["flags"]))
+        assert run("serve", tmp_path, "--port", 9000, "--", "--enable_batching", "--grpc_max_threads=3").code == 0
+        assert served == [("--enable_batching", "--grpc_max_threads=3")]
+        outcome = run("serve", tmp_path, "other")
+        assert outcome.code == 2 and "'other' is no flag of the server; expected --name=value" in outcome.stderr
 
     def test_a_port_beyond_the_range_is_refused(self, tmp_path):
         assert run("serve", tmp_path, "--port", "65536").code == 2
