@@ -85,6 +85,7 @@ def _write_warm_ups(folder: Path) -> None:
     other_log.session_run_log.SetInParent()
     records = {
         "warm": _all_calls("warm"),
+        "a_warm": _all_calls("a_warm"),  # first of all by its name: see the case 1.4/reload:metrics
         "warm_other_name": [_predict_log("another_model")],
         "warm_failing": [_predict_log("warm_failing", "z")],
         "warm_unparsable": [b"\xff\xff"],

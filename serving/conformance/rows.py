@@ -194,6 +194,7 @@ UNOBSERVABLE = {
 # What a row of several facts says beyond what its cases check, and why that cannot be checked.
 PARTLY = {
     "1.2/deadline": "over gRPC the caller's own clock ends the call first; the server's text shows in 1.5/timeout",
+    "1.4/status-states": "START (10) is over too soon to be seen",
     "1.5/codes": "no request makes a server give UNAUTHENTICATED, PERMISSION_DENIED, ALREADY_EXISTS, ABORTED or "
     "UNKNOWN over REST: their HTTP codes (401, 403, 409, 409, 500) do not show",
     "1.5/timeout": "that a limit ends a request is seen with 500 ms; the default of 30 s is read from the usage",

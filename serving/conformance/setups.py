@@ -46,6 +46,14 @@ def words_of(executable: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Flags of a server, and files of its that cases look at or change, by name."""
+
+    flags: tuple[str, ...]
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
 class Setup:
     """One server.
 
@@ -60,20 +68,12 @@ class Setup:
     """
 
     name: str
-    prepare: Callable[["Program", Path], "Prepared"]
+    prepare: Callable[[Program, Path], Prepared]
     served: tuple[str, ...] = ()
     rest: bool = True
     waits: bool = False
     ordered: bool = False
     tls: str = ""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Flags of a server, and files of its that cases look at or change, by name."""
-
-    flags: tuple[str, ...]
-    files: dict[str, Path]
 
 
 @contextlib.contextmanager
