@@ -146,7 +146,7 @@ def _flags(program: Program, folder: Path) -> Prepared:
         "--enable_grpc_healthcheck_service",
         "--enable_signature_method_name_check=true",
         "--rest_api_enable_cors_support=true",
-        "--rest_api_timeout_in_ms=500",
+        "--rest_api_timeout_in_ms=2000",
         "--grpc_channel_arguments=grpc.max_metadata_size=100000,grpc.absolute_max_metadata_size=200000",
         "--model_config_file_poll_wait_seconds=1",
         "--num_request_iterations_for_warmup=3",
@@ -168,7 +168,7 @@ def _batching(program: Program, folder: Path) -> Prepared:
         f"--monitoring_config_file={files['monitoring']}",
         "--enable_batching=true",
         "--enable_per_model_batching_parameters=true",
-        "--rest_api_timeout_in_ms=300",
+        "--rest_api_timeout_in_ms=700",
         "--max_num_load_retries=0",
     )
     return Prepared(flags, files)

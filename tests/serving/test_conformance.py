@@ -9,7 +9,7 @@ import pytest
 
 from serving.conformance import pems, program
 from serving.conformance.cases import all_cases
-from serving.conformance.models import CONFIG, PLAIN
+from serving.conformance.models import CONFIG, FOLDERS, PLAIN
 from serving.conformance.rows import PARTLY, ROWS, SECTIONS, UNOBSERVABLE, section_of
 from tests.serving.until import until
 
@@ -21,6 +21,7 @@ def suite_models(tmp_path_factory):
     """What `--write-models` writes."""
     folder = tmp_path_factory.mktemp("conformance") / "models"
     assert program.main(["--write-models", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == {CONFIG, *FOLDERS}
     return folder
 
 
@@ -204,7 +205,8 @@ def test_a_failure_says_what_was_sent_expected_and_got(run, plain_server, monkey
 
 
 def test_a_program_that_does_not_start_fails_every_case_that_needs_it(run, tmp_path):
-    (tmp_path / CONFIG).write_text("")
+    for name in (CONFIG, *FOLDERS):
+        (tmp_path / name).touch()
     arguments = ["--executable", "sh -c 'echo no such luck; exit 7'", "--models", tmp_path, "--only", "1.1/l*"]
     code, told, _ = run(*arguments)
     assert code == 1
@@ -237,6 +239,7 @@ def test_a_program_that_ends_in_the_middle_leaves_no_process_behind(tmp_path):
         (["--list", "--only", "9.9/*"], "--only 9.9/*: no case has such an id; --list shows them"),
         (["--executable", "true", "--json", "/no/such/folder/f"], "its folder is not there"),
         (["--write-models", str(ROOT)], "it is there and not empty"),
+        (["--executable", "true", "--patience", "0"], "--patience 0: expected a number of seconds above 0"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )
