@@ -78,6 +78,17 @@ def test_the_list_has_every_case_and_what_cannot_be_observed(run):
     assert [row for row in UNOBSERVABLE if row not in lines] == []
 
 
+def test_a_case_that_builds_on_others_brings_them_along(run):
+    listed = run("--list", "--only", "1.7/polling")[1].partition("\n\n")[0]
+    assert [line for line in listed.splitlines() if not line.startswith(" ")] == [
+        "1.7/empty-base-path-waits",
+        "1.7/ports-open-when-models-are-there",
+        "1.8/model-name",
+        "1.8/no-rest-port",
+        "1.7/polling",
+    ]
+
+
 def test_the_suite_runs_no_tensorflow_and_nothing_of_our_server_or_client():
     code = (
         "import sys, serving.conformance.program as p; p.all_cases(); "

@@ -28,8 +28,12 @@ for _name, _path, _says in (
 
 @flags.case("paths:label")
 def label_in_the_path(server):
-    """POST /v1/models/NAME/labels/LABEL:predict"""
-    server.http_says("/v1/models/ops/labels/stable:predict", ONE, _TWO)
+    """POST /v1/models/NAME/labels/LABEL:predict, GET /v1/models/NAME/labels/LABEL[/metadata]"""
+    path = "/v1/models/ops/labels/stable"
+    server.http_says(f"{path}:predict", ONE, _TWO)
+    same(f"GET {path}[/metadata]", [server.http(path + more).status for more in ("", "/metadata")], [200, 200])
+    text = "Unrecognized servable version label: canary"
+    server.http_refused("/v1/models/ops/labels/canary:predict", ONE, 400, text)
 
 
 @section.case("paths:classify-and-regress")
