@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -227,13 +228,18 @@ def test_a_program_that_does_not_start_fails_every_case_that_needs_it(run, tmp_p
     assert "server `plain` did not start" in failed[1]
 
 
-def test_a_program_that_ends_in_the_middle_leaves_no_process_behind(tmp_path):
-    from serving.conformance.process import ServerProcess
-
-    process = ServerProcess(["sleep", "600"], tmp_path)
-    assert process.running
-    process.stop()
-    until(lambda: not process.running)
+def test_a_suite_that_is_terminated_leaves_no_server_behind(tmp_path):
+    for name in (CONFIG, *FOLDERS):
+        (tmp_path / name).touch()
+    started = tmp_path / "pid"
+    server = f"sh -c 'echo $$ > {started}.new; mv {started}.new {started}; exec sleep 600'"
+    argv = [sys.executable, "-m", "serving.conformance", "--executable", server, "--models", str(tmp_path)]
+    suite = subprocess.Popen(argv, cwd=ROOT)
+    until(started.exists)
+    time.sleep(1)  # the suite's side of starting it is done too
+    suite.terminate()
+    assert suite.wait(30) == 143
+    assert not Path(f"/proc/{started.read_text().strip()}").exists()
 
 
 # === Usage ===

@@ -72,7 +72,7 @@ for _method, _path, _text in (
 @section.case("other-paths:outside")
 def outside_of_v1(server):
     """Outside of /v1/ there is nothing: 404 from the HTTP library."""
-    same("/status", server.http("/status").status, 404)
+    same("/no/such/page", server.http("/no/such/page").status, 404)
 
 
 @section.case("no-multi-inference")
