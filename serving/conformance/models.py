@@ -25,8 +25,15 @@ BATCHED = {
     "allowed": "max_batch_size { value: 4 } allowed_batch_sizes: 2 allowed_batch_sizes: 4",
     "padding": f"max_batch_size {{ value: 2 }} {_FULL} pad_variable_length_inputs: true",
     "usual": "",
-    "waiting": "max_batch_size { value: 2 } batch_timeout_micros { value: 1500000 }",
+    "waiting": "max_batch_size { value: 2 } batch_timeout_micros { value: 2000000 }",
 }
+_WARM_UPS = ("failing", "no_records", "other_log", "other_name", "too_many", "unparsable")
+FOLDERS = (
+    *PLAIN,
+    *BATCHED,
+    *("a_warm", "broken", "half", "many", "mismatched", "named", "other", "tagged", "warm"),
+    *(f"warm_{name}" for name in _WARM_UPS),
+)
 
 
 def config_text(folder: str, names: tuple[str, ...]) -> str:
@@ -85,6 +92,7 @@ def _write_warm_ups(folder: Path) -> None:
     other_log.session_run_log.SetInParent()
     records = {
         "warm": _all_calls("warm"),
+        "a_warm": _all_calls("a_warm"),  # first of all by its name: see the case 1.4/reload:metrics
         "warm_other_name": [_predict_log("another_model")],
         "warm_failing": [_predict_log("warm_failing", "z")],
         "warm_unparsable": [b"\xff\xff"],

@@ -111,6 +111,8 @@ def run(argv: Sequence[str], seconds: float) -> Done:
     """Runs the program to its end, at most for this long."""
     with tempfile.TemporaryDirectory() as folder:
         process = ServerProcess(argv, Path(folder))
-        code = process.wait(seconds)
-        process.stop(5)
+        try:
+            code = process.wait(seconds)
+        finally:
+            process.stop(5)
         return Done(code, process.stdout, process.stderr)

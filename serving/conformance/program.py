@@ -13,7 +13,7 @@ from typing import NoReturn
 from serving.conformance import report, usage
 from serving.conformance.case import Case
 from serving.conformance.cases import all_cases
-from serving.conformance.models import CONFIG, PLAIN, PLAIN_FLAGS
+from serving.conformance.models import CONFIG, FOLDERS, PLAIN, PLAIN_FLAGS
 from serving.conformance.report import FAILED
 from serving.conformance.runner import in_order, run_endpoint, run_program
 from serving.conformance.setups import Program, words_of
@@ -27,15 +27,22 @@ class BadUsage(Exception):
     """One sentence: what is wrong, and what to do."""
 
 
+class WorkFailed(Exception):
+    """The suite itself could not do its work; one sentence."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     try:
         return _run(_parser().parse_args(argv))
     except BadUsage as error:
-        print(f"{_NAME}: {error}", file=sys.stderr)
+        _note(f"{_NAME}: {error}")
         return 2
+    except WorkFailed as error:
+        _note(f"{_NAME}: {error}")
+        return 1
     except KeyboardInterrupt:
-        print(f"{_NAME}: interrupted", file=sys.stderr)
+        _note(f"{_NAME}: interrupted")
         return 130
 
 
@@ -82,6 +89,8 @@ def _run(options) -> int:
     if options.list:
         print(report.listing(cases))
         return 0
+    if not options.patience > 0:
+        raise BadUsage(f"--patience {options.patience:g}: expected a number of seconds above 0")
     if options.json and not options.json.resolve().parent.is_dir():
         raise BadUsage(f"--json {options.json}: its folder is not there; make it first")
     return _report(options, cases)
@@ -117,8 +126,8 @@ def _results(options, cases: list[Case], stack: ExitStack):
         raise BadUsage(f"--executable {options.executable!r}: {error}") from None
     if options.models:
         models = options.models.resolve()
-        if not (models / CONFIG).is_file():
-            raise BadUsage(f"--models {options.models}: no {CONFIG} is there; write the folder with --write-models")
+        if missing := [name for name in (CONFIG, *FOLDERS) if not (models / name).exists()]:
+            raise BadUsage(f"--models {options.models}: no {missing[0]} is there; write the folder with --write-models")
     else:
         models = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conformance-"))) / "models"
         _note("writing the suite's models (TensorFlow starts for that)")
@@ -165,7 +174,7 @@ def _make_models(folder: Path) -> None:
     done = subprocess.run(argv, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise BadUsage(f"the models could not be written to {folder}: {last}")
+        raise WorkFailed(f"the models could not be written to {folder} (that needs TensorFlow): {last}")
 
 
 def _note(text: str) -> None:

@@ -46,6 +46,14 @@ def words_of(executable: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Flags of a server, and files of its that cases look at or change, by name."""
+
+    flags: tuple[str, ...]
+    files: dict[str, Path]
+
+
+@dataclass(frozen=True)
 class Setup:
     """One server.
 
@@ -60,20 +68,12 @@ class Setup:
     """
 
     name: str
-    prepare: Callable[["Program", Path], "Prepared"]
+    prepare: Callable[[Program, Path], Prepared]
     served: tuple[str, ...] = ()
     rest: bool = True
     waits: bool = False
     ordered: bool = False
     tls: str = ""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Flags of a server, and files of its that cases look at or change, by name."""
-
-    flags: tuple[str, ...]
-    files: dict[str, Path]
 
 
 @contextlib.contextmanager
@@ -146,7 +146,7 @@ def _flags(program: Program, folder: Path) -> Prepared:
         "--enable_grpc_healthcheck_service",
         "--enable_signature_method_name_check=true",
         "--rest_api_enable_cors_support=true",
-        "--rest_api_timeout_in_ms=500",
+        "--rest_api_timeout_in_ms=2000",
         "--grpc_channel_arguments=grpc.max_metadata_size=100000,grpc.absolute_max_metadata_size=200000",
         "--model_config_file_poll_wait_seconds=1",
         "--num_request_iterations_for_warmup=3",
@@ -168,7 +168,7 @@ def _batching(program: Program, folder: Path) -> Prepared:
         f"--monitoring_config_file={files['monitoring']}",
         "--enable_batching=true",
         "--enable_per_model_batching_parameters=true",
-        "--rest_api_timeout_in_ms=300",
+        "--rest_api_timeout_in_ms=700",
         "--max_num_load_retries=0",
     )
     return Prepared(flags, files)

@@ -1,6 +1,6 @@
 """Small SavedModels: one with many signatures, one that says which version it is. Runs with TensorFlow alone.
 
-python serving/conformance/zoo.py zoo FOLDER       python serving/conformance/zoo.py version FOLDER NUMBER
+python -m serving.conformance.zoo zoo FOLDER       python -m serving.conformance.zoo version FOLDER NUMBER
 """
 
 import os

@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from serving.conformance import pems, program
 from serving.conformance.cases import all_cases
-from serving.conformance.models import CONFIG, PLAIN
+from serving.conformance.models import CONFIG, FOLDERS, PLAIN
 from serving.conformance.rows import PARTLY, ROWS, SECTIONS, UNOBSERVABLE, section_of
 from tests.serving.until import until
 
@@ -21,6 +22,7 @@ def suite_models(tmp_path_factory):
     """What `--write-models` writes."""
     folder = tmp_path_factory.mktemp("conformance") / "models"
     assert program.main(["--write-models", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == {CONFIG, *FOLDERS}
     return folder
 
 
@@ -75,6 +77,17 @@ def test_the_list_has_every_case_and_what_cannot_be_observed(run):
     lines = listed.splitlines()
     assert [case.id for case in all_cases() if case.id not in lines] == []
     assert [row for row in UNOBSERVABLE if row not in lines] == []
+
+
+def test_a_case_that_builds_on_others_brings_them_along(run):
+    listed = run("--list", "--only", "1.7/polling")[1].partition("\n\n")[0]
+    assert [line for line in listed.splitlines() if not line.startswith(" ")] == [
+        "1.7/empty-base-path-waits",
+        "1.7/ports-open-when-models-are-there",
+        "1.8/model-name",
+        "1.8/no-rest-port",
+        "1.7/polling",
+    ]
 
 
 def test_the_suite_runs_no_tensorflow_and_nothing_of_our_server_or_client():
@@ -204,7 +217,8 @@ def test_a_failure_says_what_was_sent_expected_and_got(run, plain_server, monkey
 
 
 def test_a_program_that_does_not_start_fails_every_case_that_needs_it(run, tmp_path):
-    (tmp_path / CONFIG).write_text("")
+    for name in (CONFIG, *FOLDERS):
+        (tmp_path / name).touch()
     arguments = ["--executable", "sh -c 'echo no such luck; exit 7'", "--models", tmp_path, "--only", "1.1/l*"]
     code, told, _ = run(*arguments)
     assert code == 1
@@ -214,13 +228,18 @@ def test_a_program_that_does_not_start_fails_every_case_that_needs_it(run, tmp_p
     assert "server `plain` did not start" in failed[1]
 
 
-def test_a_program_that_ends_in_the_middle_leaves_no_process_behind(tmp_path):
-    from serving.conformance.process import ServerProcess
-
-    process = ServerProcess(["sleep", "600"], tmp_path)
-    assert process.running
-    process.stop()
-    until(lambda: not process.running)
+def test_a_suite_that_is_terminated_leaves_no_server_behind(tmp_path):
+    for name in (CONFIG, *FOLDERS):
+        (tmp_path / name).touch()
+    started = tmp_path / "pid"
+    server = f"sh -c 'echo $$ > {started}.new; mv {started}.new {started}; exec sleep 600'"
+    argv = [sys.executable, "-m", "serving.conformance", "--executable", server, "--models", str(tmp_path)]
+    suite = subprocess.Popen(argv, cwd=ROOT)
+    until(started.exists)
+    time.sleep(1)  # the suite's side of starting it is done too
+    suite.terminate()
+    assert suite.wait(30) == 143
+    assert not Path(f"/proc/{started.read_text().strip()}").exists()
 
 
 # === Usage ===
@@ -237,6 +256,7 @@ def test_a_program_that_ends_in_the_middle_leaves_no_process_behind(tmp_path):
         (["--list", "--only", "9.9/*"], "--only 9.9/*: no case has such an id; --list shows them"),
         (["--executable", "true", "--json", "/no/such/folder/f"], "its folder is not there"),
         (["--write-models", str(ROOT)], "it is there and not empty"),
+        (["--executable", "true", "--patience", "0"], "--patience 0: expected a number of seconds above 0"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from serving.client import Client
 
-ZOO = Path(__file__).resolve().parents[2] / "serving" / "conformance" / "zoo.py"
+ROOT = Path(__file__).resolve().parents[2]
 
 OVMSCLIENT = """
 import json, sys
@@ -113,10 +113,10 @@ def test_min_tfs_client_reads_our_answers(start_server, settings_of, zoo_path, s
 @pytest.mark.slow
 def test_a_model_of_the_other_stack_answers_the_same_here(start_server, settings_of, other_python, tmp_path):
     """In the core stack: exported by TensorFlow 2.16, served by 2.21."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
     # What importing tensorflow_transform leaves behind; the other environment has no Keras 2.
     environment.pop("TF_USE_LEGACY_KERAS", None)
-    argv = [str(other_python), str(ZOO), "zoo", str(tmp_path / "1")]
+    argv = [str(other_python), "-m", "serving.conformance.zoo", "zoo", str(tmp_path / "1")]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     _, endpoint = start_server(settings_of("zoo", tmp_path))

@@ -55,8 +55,7 @@ def empty_base_path_waits(server):
             said = (server.process.stdout + server.process.stderr)[-500:]
             raise Mismatch("an empty base path", "a log line `.. found under base path ..`, and waiting", said)
         time.sleep(0.1)
-    look = lambda: (server.process.running, is_open(_port(server)))  # noqa: E731
-    server.stays("running, port open", look, (True, False), 1.5)
+    server.stays("running, port open", lambda: (server.process.running, is_open(_port(server))), (True, False), 1.5)
 
 
 @section.case("ports-open-when-models-are-there")

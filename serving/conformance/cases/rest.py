@@ -28,8 +28,12 @@ for _name, _path, _says in (
 
 @flags.case("paths:label")
 def label_in_the_path(server):
-    """POST /v1/models/NAME/labels/LABEL:predict"""
-    server.http_says("/v1/models/ops/labels/stable:predict", ONE, _TWO)
+    """POST /v1/models/NAME/labels/LABEL:predict, GET /v1/models/NAME/labels/LABEL[/metadata]"""
+    path = "/v1/models/ops/labels/stable"
+    server.http_says(f"{path}:predict", ONE, _TWO)
+    same(f"GET {path}[/metadata]", [server.http(path + more).status for more in ("", "/metadata")], [200, 200])
+    text = "Unrecognized servable version label: canary"
+    server.http_refused("/v1/models/ops/labels/canary:predict", ONE, 400, text)
 
 
 @section.case("paths:classify-and-regress")
@@ -68,7 +72,7 @@ for _method, _path, _text in (
 @section.case("other-paths:outside")
 def outside_of_v1(server):
     """Outside of /v1/ there is nothing: 404 from the HTTP library."""
-    same("/status", server.http("/status").status, 404)
+    same("/no/such/page", server.http("/no/such/page").status, 404)
 
 
 @section.case("no-multi-inference")

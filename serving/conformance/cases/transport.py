@@ -58,12 +58,8 @@ def client_limit(server):
     with server.endpoint.channel({"grpc.max_receive_message_length": 4 * 2**20}) as channel:
         code, text = _raw(channel, f"/tensorflow.serving.{PREDICT}", request)
     same("a client with the usual limit", code, "RESOURCE_EXHAUSTED")
-    # Newer clients say who refused it.
-    fits(
-        "a client with the usual limit",
-        text,
-        re.compile(r"(CLIENT: )?Received message larger than max \(\d+ vs\. 4194304\)"),
-    )
+    pattern = re.compile(r".*Received message larger than max \(\d+ vs\. 4194304\).*")  # clients wrap it in words
+    fits("a client with the usual limit", text, pattern)
 
 
 # === Ways in ===
