@@ -1,4 +1,4 @@
-"""What the clean-up makes of each character, as numbers: `normalize` is asked once, so that no graph need ask it again."""
+"""What the clean-up makes of each character, as numbers: no graph need ask `normalize` again."""
 
 import functools
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A vocabulary as arrays in which the longest piece at any place of a text is found in a few steps, for all places at once.
+"""A vocabulary as arrays in which the longest pieces at any places of a text are found in a few steps, all at once.
 
 The pieces make a trie. It is not walked character by character: from the root the walk tries a step of 16 characters,
 then of 8, 4, 2 and 1 (of as many as the longest piece needs), and takes those that lead to a node. As every prefix of a
