@@ -1,12 +1,17 @@
 """WordPiece from core ops is WordPiece from TensorFlow Text, piece for piece, on any text."""
 
 import itertools
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+ROOT = Path(__file__).resolve().parents[3]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 # Where the tables have edges: what is dropped, parts words, stands alone, becomes several, is put in another order.
@@ -103,7 +108,7 @@ def test_broken_utf8_is_cut_alike(pieces, texts):
 
 def test_every_character_is_cut_alike_by_itself_and_within_a_word(pieces):
     characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
-    # Every fourth keeps it short; marks, letters with marks and ideographs come in long rows.
+    # Half of the letters' planes and a sample of the rest; all of them are in `benchmarks/tokenizer_equality.py`.
     characters = [*ODD, *characters[:0x3000:2], *random.Random(0).sample(characters, 2000)]
     assert_alike(pieces, characters)
     assert_alike(pieces, [f"a{character}bé" for character in characters])
@@ -146,3 +151,14 @@ def test_after_core_ops_the_tokenizer_is_what_it_was():
         raise RuntimeError
     assert tokenizer._pieces is before
     assert tokenizer("hello help").numpy().tolist() == [VOCABULARY.index("hello"), VOCABULARY.index("help")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vocabulary", ["bert-base-uncased", "bert-base-cased", "bert-base-chinese"])
+def test_real_texts_are_cut_alike(shared_data, vocabulary):
+    """A sample; `benchmarks/tokenizer_equality.py` takes every text."""
+    program = "benchmarks/tokenizer_equality.py"
+    command = [sys.executable, program, "--every", "300", "--vocabularies", vocabulary]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.endswith(" pieces: the same\n"), done.stdout + done.stderr
