@@ -190,6 +190,10 @@ class PushConfig(Section):
 
     directory: Path | None = None
     """Versions are written below it as DIRECTORY/VERSION; default: ROOT/serving/NAME."""
+    tokenizer_ops: Literal["tf-text", "core"] = "tf-text"
+    """What the tokenizer inside the model is made of: `core` runs on servers without TensorFlow Text."""
+    require_serving: Annotated[str, Field(pattern=r"^2\.(1[2-9]|20)$")] | None = None
+    """A release of TensorFlow Serving, "2.12" to "2.20", that must have every op of the model; else the run fails."""
 
 
 class PipelineConfig(RunConfig):

@@ -52,7 +52,11 @@ def make_pipeline(config: PipelineConfig, prepared: Prepared) -> tfx.dsl.Pipelin
         schema=schema.outputs["schema"],
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={"recipe": recipe, "train": config.train.model_dump(mode="json")},
+        custom_config={
+            "recipe": recipe,
+            "train": config.train.model_dump(mode="json"),
+            "export": config.push.model_dump(mode="json", include={"tokenizer_ops", "require_serving"}),
+        },
     )
     baseline = Resolver(
         strategy_class=LatestBlessedModelStrategy,

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from bert_keras.export import export_saved_model
+from bert_keras.export import export_saved_model, serving_ops
 from bert_keras.training.batching import TokenizedRows
 from pipelines import transform
 from pipelines.task import make_task
@@ -46,7 +46,15 @@ def run_fn(fn_args):
     if task.tuning_features:
         _tune(task, read_held_out(fn_args.eval_files, fn_args.transform_output, task))
     task.save_to_preset(os.path.join(fn_args.model_run_dir, PRESET_FOLDER))
-    export_saved_model(task, fn_args.serving_model_dir, targets=True)
+    _export(task, fn_args.serving_model_dir, **fn_args.custom_config["export"])
+
+
+def _export(task, path, tokenizer_ops, require_serving):
+    export_saved_model(task, path, targets=True, tokenizer_ops=tokenizer_ops)
+    for verdict in serving_ops.verdicts(path):
+        log.info("%s", verdict)
+    if require_serving is not None:
+        serving_ops.require_serving(path, require_serving)
 
 
 def _log_epoch(epoch, logs, epochs):

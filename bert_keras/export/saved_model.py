@@ -1,11 +1,13 @@
 """SavedModels that TensorFlow Serving loads: text in, named answers out."""
 
+import contextlib
 import os
 import warnings
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from bert_keras.errors import BadInput
 from bert_keras.export.encoder import HeldWeights
 from bert_keras.export.model import ServingModel
 from bert_keras.export.signatures import DEFAULT, build_signatures, join_signatures
@@ -16,8 +18,11 @@ from bert_keras.files import replaced_directory
 # multilingual 0.71 GB, BERT-large 1.3 GB.
 LARGEST_FROZEN_BYTES = 500_000_000
 
+TF_TEXT, CORE = "tf-text", "core"
+TOKENIZER_OPS = (TF_TEXT, CORE)
 
-def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False):
+
+def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False, tokenizer_ops=TF_TEXT):
     """Writes a task as a SavedModel directory, with the tokenizer inside.
 
     N is the number of rows, L their length in tokens, K the number of labels. An "example" is a serialized `tf.Example`
@@ -54,22 +59,26 @@ def export_saved_model(task, path, freeze=True, warmup_texts=None, targets=False
         warmup_texts: list of texts (for pairs: of tuples) to warm the server with, a request each; None = texts made of
             the vocabulary; an empty list writes no file.
         targets: bool. Adds the signature `targets`, by which an evaluator reads labels as this model numbers them.
+        tokenizer_ops: "tf-text", or "core" for a tokenizer of TensorFlow's own ops, which a server has that links no
+            TensorFlow Text. The answers are the same.
 
     Returns:
         The path.
 
     Raises:
-        BadInput: the directory cannot be written.
+        BadInput: the directory cannot be written, or there are no such `tokenizer_ops`.
         ValueError: the task has no preprocessor.
     """
     if task.preprocessor is None:
         raise ValueError("This task has no preprocessor, so no text can reach the model; give it one, then export.")
     model = ServingModel(task, freeze=freeze and _can_freeze(task.count_params()))
-    _write(path, model, build_signatures(task, model, targets), {DEFAULT: task}, {DEFAULT: warmup_texts})
+    with _tokenizing_with(tokenizer_ops, [task]):
+        signatures = build_signatures(task, model, targets)
+    _write(path, model, signatures, {DEFAULT: task}, {DEFAULT: warmup_texts})
     return os.fspath(path)
 
 
-def export_multi_task(tasks, path, freeze=True, warmup_texts=None):
+def export_multi_task(tasks, path, freeze=True, warmup_texts=None, tokenizer_ops=TF_TEXT):
     """Writes several tasks over one encoder as one SavedModel, which holds the encoder once.
 
     | signature | what it is |
@@ -84,12 +93,13 @@ def export_multi_task(tasks, path, freeze=True, warmup_texts=None):
         freeze: bool. As for `export_saved_model`. On a server each signature in use has its own copy of frozen weights;
             with False all use the same.
         warmup_texts: dict of task name to the texts to warm its signature with; see `export_saved_model`.
+        tokenizer_ops: as for `export_saved_model`.
 
     Returns:
         The path.
 
     Raises:
-        BadInput: the directory cannot be written.
+        BadInput: the directory cannot be written, or there are no such `tokenizer_ops`.
     """
     backbone = next(iter(tasks.values())).backbone
     freeze = freeze and _can_freeze(backbone.count_params())
@@ -97,11 +107,24 @@ def export_multi_task(tasks, path, freeze=True, warmup_texts=None):
     module = tf.Module(name="multi_task")
     # By number: names of tasks need not be names of attributes.
     module.models = [ServingModel(task, freeze, held) for task in tasks.values()]
-    made = {name: build_signatures(task, model) for (name, task), model in zip(tasks.items(), module.models)}
+    with _tokenizing_with(tokenizer_ops, tasks.values()):
+        made = {name: build_signatures(task, model) for (name, task), model in zip(tasks.items(), module.models)}
     warmed = {DEFAULT: next(iter(tasks.values())), **tasks}
     texts = {DEFAULT: (warmup_texts or {}).get(next(iter(tasks))), **(warmup_texts or {})}
     _write(path, module, join_signatures(made), warmed, texts)
     return os.fspath(path)
+
+
+@contextlib.contextmanager
+def _tokenizing_with(ops, tasks):
+    """While it lasts, the tasks' tokenizers are made of these ops."""
+    if ops not in TOKENIZER_OPS:
+        raise BadInput(f"tokenizer_ops is {ops!r}; expected one of {', '.join(TOKENIZER_OPS)}.")
+    with contextlib.ExitStack() as stack:
+        if ops == CORE:
+            for tokenizer in {id(task): task.preprocessor.tokenizer for task in tasks}.values():
+                stack.enter_context(tokenizer.core_ops())
+        yield
 
 
 def _write(path, module, signatures, warmed, warmup_texts):

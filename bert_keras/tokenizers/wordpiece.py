@@ -1,15 +1,15 @@
 """WordPiece, as BERT checkpoints use it, in the TensorFlow graph."""
 
+import contextlib
 import os
 
 import keras
 import keras_nlp
 import tensorflow as tf
-import tensorflow_text as tf_text
 
 from bert_keras.errors import BadInput
-from bert_keras.tokenizers.normalize import normalize
-from bert_keras.tokenizers.offsets import character_spans, characters
+from bert_keras.tokenizers.core_pieces import CorePieces
+from bert_keras.tokenizers.text_pieces import TextPieces
 
 VOCABULARY_FILE = "vocabulary.txt"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -75,13 +75,21 @@ class WordPieceTokenizer(keras_nlp.tokenizers.Tokenizer):
         self.pad_token_id, self.unk_token_id, self.cls_token_id, self.sep_token_id, self.mask_token_id = (
             ids[token] for token in SPECIAL_TOKENS
         )
-        self._wordpiece = tf_text.FastWordpieceTokenizer(
-            vocabulary,
-            unknown_token="[UNK]",
-            token_out_type=tf.int32,
-            no_pretokenization=True,
-            max_bytes_per_word=4 * MAX_WORD_CHARACTERS,
-        )
+        self._pieces = self._pieces_of(TextPieces)
+
+    @contextlib.contextmanager
+    def core_ops(self):
+        """While it lasts, tokenizing uses core TensorFlow ops alone, to the same effect.
+
+        A graph that is traced in it runs where the ops of TensorFlow Text are missing.
+        """
+        self._check_vocabulary()
+        before = self._pieces
+        self._pieces = self._pieces_of(CorePieces)
+        try:
+            yield
+        finally:
+            self._pieces = before
 
     def call(self, inputs):
         # KerasHub's own `call` turns ragged results into Python lists outside a graph.
@@ -98,8 +106,7 @@ class WordPieceTokenizer(keras_nlp.tokenizers.Tokenizer):
         """
         self._check_vocabulary()
         strings, single = _as_batch(inputs)
-        words = tf.strings.split(normalize(strings, self.lowercase, self.strip_accents))
-        ids = self._wordpiece.tokenize(_refuse_long(words)).merge_dims(-2, -1)
+        ids = self._pieces.ids(strings)
         return ids[0] if single else ids
 
     def tokenize_with_offsets(self, inputs):
@@ -114,14 +121,7 @@ class WordPieceTokenizer(keras_nlp.tokenizers.Tokenizer):
         """
         self._check_vocabulary()
         strings, single = _as_batch(inputs)
-        letters = characters(strings)
-        normal = letters.with_flat_values(normalize(letters.flat_values, self.lowercase, self.strip_accents))
-        joined = tf.strings.reduce_join(normal, axis=-1)
-        words, word_begin, word_end = tf_text.regex_split_with_offsets(joined, " +")
-        words = _refuse_long(words)
-        ids, begin, end = self._wordpiece.tokenize_with_offsets(words)
-        begin, end = character_spans(normal, words, word_begin, word_end, begin, end)
-        outputs = ids.merge_dims(-2, -1), begin, end
+        outputs = self._pieces.spans(strings)
         return tuple(output[0] for output in outputs) if single else outputs
 
     def detokenize(self, inputs):
@@ -173,6 +173,9 @@ class WordPieceTokenizer(keras_nlp.tokenizers.Tokenizer):
             "strip_accents": self.strip_accents,
         }
 
+    def _pieces_of(self, kind):
+        return kind(self.vocabulary, "[UNK]", self.lowercase, self.strip_accents, MAX_WORD_CHARACTERS)
+
     def _check_vocabulary(self):
         if self.vocabulary is None:
             raise ValueError("WordPieceTokenizer has no vocabulary yet: pass `vocabulary` or call `set_vocabulary`.")
@@ -192,9 +195,3 @@ def read_vocabulary(path):
 def _as_batch(inputs):
     strings = tf.convert_to_tensor(inputs, tf.string)
     return (strings[None], True) if strings.shape.rank == 0 else (strings, False)
-
-
-def _refuse_long(words):
-    """Puts a character that no vocabulary holds in place of every word that is too long."""
-    too_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > MAX_WORD_CHARACTERS
-    return words.with_flat_values(tf.where(too_long, "\x01", words.flat_values))

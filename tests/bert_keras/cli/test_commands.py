@@ -187,6 +187,24 @@ class TestExport:
         assert served["score"].numpy()[0] == pytest.approx(answer["score"], abs=1e-5)
         assert sorted(os.listdir(base)) == ["1", "2"]
 
+    def test_it_says_which_servers_load_the_model(self, trained, tmp_path):
+        outcome = run("export", trained, "--out", tmp_path, "--tokenizer-ops", "core", "--require-serving", "2.12")
+        assert (outcome.code, outcome.stdout) == (0, f"{tmp_path / '1'}\n")
+        assert "loads in TensorFlow Serving 2.12-2.20: yes" in outcome.stderr
+
+    def test_a_server_that_cannot_load_it_is_an_error_and_nothing_is_written(self, trained, tmp_path, monkeypatch):
+        from bert_keras.export import serving_ops
+
+        monkeypatch.setattr(serving_ops, "TEXT_OPS", serving_ops.TEXT_OPS - {"NormalizeUTF8"})
+        outcome = run("export", trained, "--out", tmp_path / "b", "--require-serving", "2.12")
+        assert outcome.code == 1 and not (tmp_path / "b" / "1").exists()
+        (line,) = [line for line in outcome.stderr.splitlines() if line.startswith("bert-keras: ")]
+        assert "TensorFlow Serving 2.12 does not load this model: NormalizeUTF8 is not linked there; take " in line
+
+    def test_a_release_of_which_nothing_is_known_is_bad_usage(self, trained, tmp_path):
+        outcome = run("export", trained, "--out", tmp_path, "--require-serving", "1.15")
+        assert outcome.code == 2 and "expected a release from 2.12 to 2.20" in outcome.stderr
+
     def test_a_version_that_is_there_is_never_overwritten(self, trained, tmp_path):
         (tmp_path / "5").mkdir()
         outcome = run("export", trained, "--out", tmp_path, "--version", 5)
