@@ -17,8 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bert_keras.errors import BadInput
-
-CONTINUES = "##"
+from bert_keras.tokenizers.piece_learner import CONTINUES
 
 # A state is `base << STATE_BITS | number`; above both, in the table, stands the number of the left one.
 STATE_BITS = 21
