@@ -10,6 +10,7 @@ wrongly, and returns figures.
 import argparse
 import collections
 import contextlib
+import gzip
 import json
 import shutil
 import signal
@@ -188,6 +189,44 @@ def broken_off(server, count):
     return {"callers gone": 2 * count}
 
 
+def large(server, megabytes):
+    """Bodies and messages of that size, deep or wide, sound or broken: each has an answer, and memory comes back.
+
+    The most that the server has held is several times the size: a number of JSON takes a few bytes as text, and as an
+    object of Python some thirty.
+    """
+    size, path = megabytes * 2**20, "/v1/models/zoo:predict"
+    row, text = b"1.5,", b'{"signature_name": "sentiment", "instances": ["'
+    numbers = b'{"instances": [' + row * (size // len(row)) + b"1]}"
+    bodies = {
+        "numbers": (numbers, 200),
+        "broken off": (numbers[:-2], 400),
+        "one string": (text + b"good " * (size // 5) + b'"]}', 200),
+        "nested lists": (b"[" * size, 400),
+        "nested objects": (b'{"a":' * (size // 5), 400),
+        "one key again and again": (b"{" + b'"a":1,' * (size // 6) + b'"instances":[1]}', 200),
+        "NaN": (b'{"instances": [' + b"NaN," * (size // 4) + b"1]}", 200),
+        "no UTF-8": (text + b"\xff" * size + b'"]}', 200),
+        "a gzip bomb": (gzip.compress(b" " * size * 4, 1), 400),
+    }
+    answers = {}
+    for name, (body, expected) in bodies.items():
+        headers = {"Content-Encoding": "gzip"} if "gzip" in name else {}
+        status, _ = server.endpoint.http(path, body, headers=headers, timeout=600)
+        assert status == expected, (name, status)
+        answers[name] = status
+    request = predict_request("zoo", inputs={"x": np.zeros(size // 4, np.float32)})
+    response = server.endpoint.call("PredictionService/Predict", request, timeout=600)
+    assert response.outputs["y"].tensor_shape.dim[0].size == size // 4
+    answered_meanwhile(server)
+    return {
+        "megabytes": megabytes,
+        "answered": len(answers) + 1,
+        "most memory (MB)": round(server.peak_mb()),
+        "afterwards": round(server.resident_mb()),
+    }
+
+
 def soak(server, seconds, callers=8):
     """Callers on both transports for a while: no error, and memory that stays.
 
@@ -238,7 +277,7 @@ def soak(server, seconds, callers=8):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "what", choices=("swaps", "sigterm", "sigkill", "connections", "deadlines", "gone", "soak", "all")
+        "what", choices=("swaps", "sigterm", "sigkill", "connections", "deadlines", "gone", "large", "soak", "all")
     )
     parser.add_argument("--count", type=int, help="how many; default: what the word below says")
     parser.add_argument("--seconds", type=float, default=600, help="for soak")
@@ -282,6 +321,7 @@ _SCENARIOS = {
     "connections": lambda start, folder, options: connections(_zoo(start, folder), (options.count or 10_000) // 2),
     "deadlines": lambda start, folder, options: short_deadlines(_zoo(start, folder), options.count or 1000),
     "gone": lambda start, folder, options: broken_off(_zoo(start, folder), options.count or 200),
+    "large": lambda start, folder, options: large(_zoo(start, folder), options.count or 100),
     "soak": lambda start, folder, options: soak(_zoo(start, folder), options.seconds),
 }
 

@@ -44,6 +44,11 @@ class Process:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
+    def peak_mb(self):
+        """The most memory it ever had, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
     def stop(self):
         if self.process.poll() is None:
             self.process.kill()

@@ -47,6 +47,11 @@ def test_callers_that_go_away_hold_up_nobody(server):
 
 
 @pytest.mark.slow
+def test_large_and_deep_bodies_have_their_answers(server):
+    assert faults.large(server, megabytes=2)["answered"] == 10
+
+
+@pytest.mark.slow
 def test_memory_stays_under_load(server):
     figures = faults.soak(server, seconds=6)
     assert figures["grpc"] > 20 and figures["rest"] > 5

@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from serving.server.extensions.request_log import RequestLog
 from serving.server.flags import Flags
 from serving.server.status import ServingError
 from tests.serving.endpoint import fill_spec, predict_request
+from tests.serving.until import until
 
 SECRET = "xyzzy-private-words"
 PREDICT = "PredictionService/Predict"
@@ -39,6 +41,17 @@ def logged(serve_zoo, tmp_path):
         return endpoint, lines
 
     return start
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device on a full disk")
+def test_a_full_disk_refuses_no_request_and_is_told_once(serve_zoo, caplog):
+    _, endpoint = serve_zoo(ext_request_log="/dev/full")
+    for _ in range(3):
+        answer = endpoint.call(PREDICT, predict_request("zoo", "sentiment", {"text": [SECRET]}))
+        assert answer.outputs["label"].string_val
+    told = "--ext_request_log=/dev/full: lines are lost: [Errno 28] No space left on device"
+    until(lambda: told in caplog.text)
+    assert caplog.text.count("lines are lost") == 1 and SECRET not in caplog.text
 
 
 def test_a_request_over_grpc_is_one_line(logged):

@@ -1,5 +1,6 @@
 """A JSON line for each request, or for the slow ones: who, what, how long. Its texts only where that is asked for."""
 
+import contextlib
 import json
 import logging
 import sys
@@ -8,6 +9,8 @@ from logging.handlers import WatchedFileHandler
 
 from serving.server.extensions.notes import Note
 from serving.server.status import Code, ServingError
+
+log = logging.getLogger(__name__)
 
 STDERR = "-"
 # Names come from the client: one that is no name may be long.
@@ -31,6 +34,9 @@ class RequestLog:
             self._handler = _handler(path)
         except OSError as error:
             raise ServingError(Code.NOT_FOUND, f"--ext_request_log={path}; {error.strerror}") from None
+        self._handler.handleError = self._not_written
+        self._path = path
+        self._says_so = True
         self._slow_ms = slow_ms
         self._only_slow = only_slow
         self.texts = texts
@@ -44,7 +50,14 @@ class RequestLog:
             self._handler.handle(logging.makeLogRecord({"msg": "%s", "args": (line,)}))
 
     def close(self) -> None:
-        self._handler.close()
+        with contextlib.suppress(OSError):  # what could not be written has been told
+            self._handler.close()
+
+    def _not_written(self, record: logging.LogRecord) -> None:
+        """A full disk is no reason to refuse requests, nor to fill another log: it is told once."""
+        if self._says_so:
+            self._says_so = False
+            log.error("--ext_request_log=%s: lines are lost: %s", self._path, sys.exc_info()[1])
 
     def _fields(self, note: Note, milliseconds: float, slow: bool) -> dict:
         fields = {
