@@ -58,16 +58,16 @@ class Endpoint:
             return error.code().name, error.details()
         raise AssertionError(f"{name} was answered: {response}")
 
-    def http(self, path: str, body=None, method: str | None = None, headers=None, timeout=20) -> tuple[int, str]:
+    def http(self, path: str, body=None, method: str | None = None, headers=None, timeout=60) -> tuple[int, str]:
         """Status and text of a REST request; a body that is not bytes is sent as JSON."""
         status, text, _ = self.http_with_headers(path, body, method, headers, timeout)
         return status, text
 
-    def http_with_headers(self, path: str, body=None, method=None, headers=None, timeout=20):
+    def http_with_headers(self, path: str, body=None, method=None, headers=None, timeout=60):
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.rest + path, data, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=timeout) as response:
                 return response.status, response.read().decode(), response.headers
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), error.headers
