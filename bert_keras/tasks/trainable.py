@@ -149,8 +149,8 @@ class TrainableTask(PresetTask):
         elif validation_data is not None:
             validation, _ = self.learnable_rows(*unpack(validation_data))
         steps = number_of_batches(rows, batch_size)
-        looks = max((best.evaluations_per_epoch for best in _of_kind(KeepBest, kwargs.get("callbacks"))), default=1)
-        steps_between_looks = max(steps // looks, 1)
+        looks = [best.evaluations_per_epoch for best in _of_kind(KeepBest, kwargs.get("callbacks"))]
+        steps_between_looks = max(steps // max(looks), 1) if looks else None
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)), steps_between_looks)
         seed_dropout(self, seed)
