@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from serving.client import Client
-from serving.conformance.process import free_ports
+from serving.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 

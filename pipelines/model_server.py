@@ -1,13 +1,13 @@
 """`bert-keras serve` as a process of its own, on a free port of this machine."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import bert_keras
+from serving.ports import free_ports, is_open
 
 _SHUTDOWN_SECONDS = 40
 
@@ -37,7 +37,7 @@ class ModelServer:
         flags: Sequence[str] = (),
         environment: dict[str, str] | None = None,
     ):
-        self.port, self._log = _free_port(), log
+        (self.port,), self._log = free_ports(1), log
         self.target = f"127.0.0.1:{self.port}"
         # The package is found from any working directory, installed or not.
         root = str(Path(bert_keras.__file__).resolve().parents[1])
@@ -61,9 +61,7 @@ class ModelServer:
 
     def listens(self) -> bool:
         """Whether its port is open."""
-        with socket.socket() as one:
-            one.settimeout(1)
-            return one.connect_ex(("127.0.0.1", self.port)) == 0
+        return is_open(self.port)
 
     def said(self) -> str:
         """What it has said so far."""
@@ -77,9 +75,3 @@ class ModelServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

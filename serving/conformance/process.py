@@ -1,13 +1,14 @@
 """The program under test as a process: started on free ports, its words kept in files, stopped again."""
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from serving.ports import is_open
 
 
 class NotStarted(Exception):
@@ -79,23 +80,6 @@ def listening_ports(pid: int) -> set[int] | None:
     rows = (line.split() for table in tables for line in table)
     listening = {row[9]: row[1] for row in rows if row[3] == "0A"}
     return {int(at.rpartition(":")[2], 16) for inode, at in listening.items() if f"socket:[{inode}]" in sockets}
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import grpc
 
 from serving.conformance import pems
 from serving.conformance.models import BATCHED, PLAIN, PLAIN_FLAGS, config_text
-from serving.conformance.process import ServerProcess, free_ports
+from serving.conformance.process import ServerProcess
 from serving.conformance.subject import Subject
 from serving.conformance.wire import Endpoint
+from serving.ports import free_ports
 
 
 @dataclass(frozen=True)

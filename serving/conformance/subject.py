@@ -152,6 +152,13 @@ class Subject:
                 models.config.add(name=name, base_path=f"{self.models}/{name}", model_platform="tensorflow")
         return request
 
+    def labelled_request(self, model: str, label: str, version: int):
+        """The set-up's own models, with a label for a version of one of them, as a ReloadConfigRequest."""
+        request = self.reload_request()
+        (config,) = (one for one in request.config.model_config_list.config if one.name == model)
+        config.version_labels[label] = version
+        return request
+
     def restore(self) -> None:
         """Serves what the set-up serves, and nothing else."""
         self.call(RELOAD, self.reload_request())

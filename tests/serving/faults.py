@@ -25,7 +25,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from serving.conformance.process import free_ports
+from serving.ports import free_ports
 from serving.protos import predict_pb2
 from tests.serving.asking import PREDICT, Load
 from tests.serving.endpoint import predict_request

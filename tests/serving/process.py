@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from serving.conformance.process import free_ports, is_open
+from serving.ports import free_ports, is_open
 from tests.serving.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.conformance.process import free_ports
+from serving.ports import free_ports
 from serving.protos import predict_pb2
 from tests.serving.endpoint import Endpoint, predict_request
 from tests.serving.process import ROOT, Process

@@ -139,9 +139,7 @@ def latest(server):
 @section.case("label", "models")
 def label(server):
     """A label leads to its version; the response names the version and never the label."""
-    request = server.reload_request()
-    (ops,) = (one for one in request.config.model_config_list.config if one.name == "ops")
-    ops.version_labels["stable"] = 1
+    request = server.labelled_request("ops", "stable", 1)
     server.call(RELOAD, request)
     try:
         response = server.predicted(predict_request("ops", inputs=X, label="stable"), {"y": [2.0, 3.0]})

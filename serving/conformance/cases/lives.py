@@ -11,9 +11,10 @@ import numpy as np
 
 from serving.conformance.case import Case, Mismatch, Section, Skipped, same
 from serving.conformance.models import config_text
-from serving.conformance.process import is_open, listening_ports
+from serving.conformance.process import listening_ports
 from serving.conformance.subject import AVAILABLE, END, LOADING, PATIENCE, PREDICT, UNLOADING, outputs
 from serving.conformance.wire import predict_request
+from serving.ports import is_open
 
 CASES: list[Case] = []
 section = Section(CASES, "1.7", "lives")

@@ -96,9 +96,7 @@ def unknown_platform(server):
 @section.case("reload-label", "models")
 def label_on_an_unloaded_version(server):
     """FAILED_PRECONDITION. A label may name versions that are available, and no others."""
-    request = server.reload_request()
-    (ops,) = (one for one in request.config.model_config_list.config if one.name == "ops")
-    ops.version_labels["next"] = 6
+    request = server.labelled_request("ops", "next", 6)
     text = "Request to assign label to version 6 of model ops, which is not currently available for inference"
     try:
         server.refused(RELOAD, request, "FAILED_PRECONDITION", text)

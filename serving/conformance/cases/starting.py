@@ -6,7 +6,8 @@ from pathlib import Path
 
 from serving.conformance.case import Case, Section, fits, same
 from serving.conformance.models import config_text
-from serving.conformance.process import free_ports, run
+from serving.conformance.process import run
+from serving.ports import free_ports
 
 CASES: list[Case] = []
 lives = Section(CASES, "1.7", "")
