@@ -91,6 +91,21 @@ def answers(exported):
     }
 
 
+@pytest.fixture(scope="module")
+def core_session(model, tmp_path_factory):
+    """The server's session of an export without TensorFlow Text's ops."""
+    from bert_keras.export.server_ops import TEXT_OPS
+    from bert_keras.export.serving_ops import ops_of
+    from serving.server.session import ModelSession
+
+    path = tmp_path_factory.mktemp("core") / "1"
+    model.export(path, tokenizer_ops="core")
+    assert not ops_of(path) & TEXT_OPS
+    session = ModelSession.load(str(path))
+    yield session
+    session.close()
+
+
 def assert_same(found, expected):
     assert type(found) is type(expected)
     if isinstance(expected, dict):
@@ -125,6 +140,16 @@ def test_each_task_has_its_signatures(exported):
     expected = {f"{name}{kind}" for name in ASKED for kind in ("", "_tokens", "_examples")}
     expected |= {"serving_default", "mood_classify", "__saved_model_init_op"}
     assert served == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ASKED)
+def test_with_a_tokenizer_of_core_ops_a_server_answers_each_signature_alike(model, core_session, name):
+    signature = core_session.signatures[name]
+    feeds = {signature.inputs[key].name: np.array(texts, object) for key, texts in ASKED[name].items()}
+    outputs = {key: info.name for key, info in signature.outputs.items()}
+    found = dict(zip(outputs, core_session.run(feeds, list(outputs.values()))))
+    assert_same(model[name].answers_of(found), model.answers({name: ASKED[name]})[name])
 
 
 def test_three_tasks_hold_one_encoder(model, exported):
