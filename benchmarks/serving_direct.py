@@ -1,5 +1,6 @@
 """The base line of bench_serving.py: the same SavedModel in a Session of this process, without a server."""
 
+import itertools
 import sys
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from interleave import Channel
 
+from serving.client import LoadReport
 from serving.server import session
 
 
@@ -17,7 +19,7 @@ def main():
     settings = channel.receive()
     session.import_custom_ops()
     model = session.ModelSession.load(settings["path"])
-    texts = np.array([text.encode() for text in settings["texts"]], object)
+    texts = itertools.cycle([text.encode() for text in settings["texts"]])
     channel.send(ready=True)
     run = runner(model)
     while (turn := channel.receive()) is not None:
@@ -32,15 +34,18 @@ def runner(model):
 
 
 def figures(run, texts, rows, seconds):
-    """Runs batches of `rows` texts for `seconds`."""
-    run(texts[:rows])
-    latencies, start, place = [], time.perf_counter(), 0
+    """Runs batches of the next `rows` texts for `seconds`; latencies are those of a run."""
+
+    def batch():
+        return np.array(list(itertools.islice(texts, rows)), object)
+
+    run(batch())
+    latencies, busy, start = [], time.process_time(), time.perf_counter()
     while (began := time.perf_counter()) - start < seconds:
-        run(np.take(texts, range(place, place + rows), mode="wrap"))
-        place += rows
+        run(batch())
         latencies.append(time.perf_counter() - began)
-    p50, p99 = np.percentile(latencies, (50, 99))
-    return {"rate": place / (time.perf_counter() - start), "p50": p50, "p99": p99, "failures": 0}
+    report = LoadReport(time.perf_counter() - start, rows, tuple(latencies), {})
+    return {"busy": time.process_time() - busy, "rows": rows * len(latencies), **report.as_dict()}
 
 
 if __name__ == "__main__":
