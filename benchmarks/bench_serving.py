@@ -1,8 +1,8 @@
 """What the embedded server costs: the same SavedModel in a Session of one process, and behind gRPC.
 
     make bench-serving
-    python benchmarks/bench_serving.py --rounds 1 --seconds 2      # a short look, writes no results
-    python benchmarks/bench_serving.py --callers 32 --batching 16,1000,1 --batching 8,10000,2      # the same
+    python benchmarks/bench_serving.py --rounds 1 --seconds 2      # a short look; with options no results are written
+    python benchmarks/bench_serving.py --models minilm --callers 32 --batching 16,1000,1 --batching 8,10000,2
 
 Two models. A MiniLM-L6 classifier on sentences of SST-2's dev file, text in, answers out: what batching gains, and how
 much of the best rate of a Session with batches is left behind a server that gets one text a request. And a model of
@@ -34,9 +34,11 @@ from sst2_data import read_sst2
 
 HERE = Path(__file__).resolve().parent
 
-DIRECT, PLAIN = "Session", "server"
-CALLERS = (1, 8, 32, 128)
-ROWS = (1, 16, 32)
+DIRECT, DIRECT_BESIDE, PLAIN = "Session", "Session, two at a time", "server"
+# The sides of the base line, and how many batches of theirs run beside each other.
+BESIDE = {DIRECT: 1, DIRECT_BESIDE: 2}
+CALLERS = 1, 8, 32, 128
+ROWS = 1, 16, 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +107,7 @@ def parse(argv=None):
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--callers", nargs="+", type=int, default=list(CALLERS), help="how many ask at a time")
     parser.add_argument("--batching", type=Batching.parse, action="append", metavar="ROWS,MICROSECONDS,THREADS")
+    parser.add_argument("--op-threads", type=int, default=0, help="within an op, on both sides; 0: TensorFlow chooses")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each side, after its first one")
     parser.add_argument("--seconds", type=float, default=5.0, help="of a turn; the first one has twice as many")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the texts")
@@ -137,24 +140,25 @@ def measured(model, texts, options, pace):
     with contextlib.ExitStack() as stack:
         direct = stack.enter_context(worker("serving_direct.py"))
         callers = stack.enter_context(worker("serving_callers.py"))
-        direct.ask(path=str(model / "1"), texts=texts)
+        direct.ask(path=str(model / "1"), texts=texts, op_threads=options.op_threads)
         callers.ask(model="m", texts=texts)
-        servers = {PLAIN: stack.enter_context(serving(model))}
+        threads = f"--tensorflow_intra_op_parallelism={options.op_threads}"
+        servers = {PLAIN: stack.enter_context(serving(model, threads))}
         for number, batching in enumerate(options.batching):
             path = model / f"batching-{number}.config"
             path.write_text(batching.parameters)
-            flags = ["--enable_batching", f"--batching_parameters_file={path}"]
+            flags = [threads, "--enable_batching", f"--batching_parameters_file={path}"]
             servers[batching.side] = stack.enter_context(serving(model, *flags))
 
         def turn(name, count, seconds):
-            if name == DIRECT:
-                found = direct.ask(rows=count, seconds=seconds * pace)
+            if name in BESIDE:
+                found = direct.ask(rows=count, at_a_time=BESIDE[name], seconds=seconds * pace)
             else:
                 found = asked(servers[name], callers, count, seconds * pace)
             print(f"{name} {count}: {found['rows_per_second']:.1f} texts a second", flush=True)
             return found
 
-        sides = [(DIRECT, rows) for rows in ROWS] + [(name, count) for name in servers for count in options.callers]
+        sides = [*direct_sides(options), *((name, count) for name in servers for count in options.callers)]
         first = {side: turn(*side, 2 * options.seconds) for side in sides}
         turns = {side: [] for side in sides}
         for number in range(options.rounds):
@@ -163,6 +167,13 @@ def measured(model, texts, options, pace):
             for side in sides[begin:] + sides[:begin]:
                 turns[side].append(turn(*side, options.seconds))
     return first, turns
+
+
+def direct_sides(options):
+    """One text; batches; and batches beside each other where the server runs them so."""
+    beside = any(batching.threads > 1 for batching in options.batching)
+    rows = sorted({*ROWS, *(batching.rows for batching in options.batching)})
+    return [(DIRECT, count) for count in rows] + [(DIRECT_BESIDE, count) for count in rows[1:] if beside]
 
 
 def asked(server, callers, count, seconds):
@@ -194,11 +205,11 @@ def describe(model, options, first, turns):
     def rows_a_batch(side):
         return f"{median(side, lambda turn: turn['rows_a_batch']):.1f}" if "batches" in side[0] else ""
 
-    best = max((side for side in turns if side[0] == DIRECT), key=rate)
+    best = max((side for side in turns if side[0] in BESIDE), key=rate)
     rows = [
         [
             side[0],
-            f"batches of {side[1]}" if side[0] == DIRECT else f"{side[1]} callers",
+            f"batches of {side[1]}" if side[0] in BESIDE else f"{side[1]} callers",
             f"{rate(side):.0f}",
             f"{rate(side) / rate(best):.2f}",
             f"{first[side]['rows_per_second']:.0f}",
@@ -210,7 +221,7 @@ def describe(model, options, first, turns):
         ]
         for side in turns
     ]
-    header = ["", "", "texts a second", f"of Session {best[1]}", "first turn"]
+    header = ["", "", "texts a second", "of the best Session", "first turn"]
     header += ["median (ms)", "99 % (ms)", "processor time a text (ms)", "rows a batch", "failed"]
     rates = {f"{side[0]} {side[1]}": [turn["rows_per_second"] for turn in of_side] for side, of_side in turns.items()}
     batched = "\n".join(

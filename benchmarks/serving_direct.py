@@ -2,12 +2,14 @@
 
 import itertools
 import sys
+import threading
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import tensorflow as tf
 from interleave import Channel
 
 from serving.client import LoadReport
@@ -18,7 +20,9 @@ def main():
     channel = Channel()
     settings = channel.receive()
     session.import_custom_ops()
-    model = session.ModelSession.load(settings["path"])
+    # TensorFlow takes 0 for a choice of its own, as the server's flags do.
+    config = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=settings["op_threads"])
+    model = session.ModelSession.load(settings["path"], config=config)
     texts = itertools.cycle([text.encode() for text in settings["texts"]])
     channel.send(ready=True)
     run = runner(model)
@@ -33,17 +37,26 @@ def runner(model):
     return lambda batch: model.run({feed: batch}, fetches)
 
 
-def figures(run, texts, rows, seconds):
-    """Runs batches of the next `rows` texts for `seconds`; latencies are those of a run."""
+def figures(run, texts, rows, at_a_time, seconds):
+    """Runs batches of the next `rows` texts for `seconds`, some at a time; latencies are those of a run."""
+    lock, latencies = threading.Lock(), []
 
     def batch():
-        return np.array(list(itertools.islice(texts, rows)), object)
+        with lock:
+            return np.array(list(itertools.islice(texts, rows)), object)
+
+    def work():
+        while (began := time.perf_counter()) - start < seconds:
+            run(batch())
+            latencies.append(time.perf_counter() - began)
 
     run(batch())
-    latencies, busy, start = [], time.process_time(), time.perf_counter()
-    while (began := time.perf_counter()) - start < seconds:
-        run(batch())
-        latencies.append(time.perf_counter() - began)
+    busy, start = time.process_time(), time.perf_counter()
+    threads = [threading.Thread(target=work) for _ in range(at_a_time)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     report = LoadReport(time.perf_counter() - start, rows, tuple(latencies), {})
     return {"busy": time.process_time() - busy, "rows": rows * len(latencies), **report.as_dict()}
 
