@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,12 +94,10 @@ def mixed_texts(options):
 
 def sides(options, folder):
     """`{name: flags}`"""
-    path, monitoring = Path(folder) / "batching.config", Path(folder) / "monitoring.config"
+    path = Path(folder) / "batching.config"
     path.write_text(PARAMETERS)
-    monitoring.write_text("prometheus_config { enable: true }")
-    counted = [f"--monitoring_config_file={monitoring}"]
-    rows = [*counted, "--enable_batching", f"--batching_parameters_file={path}"]
-    return {NONE: counted, ROWS: rows, TOKENS: [*rows, f"--ext_max_batch_tokens={options.tokens}"]}
+    rows = ["--enable_batching", f"--batching_parameters_file={path}"]
+    return {NONE: [], ROWS: rows, TOKENS: [*rows, f"--ext_max_batch_tokens={options.tokens}"]}
 
 
 class Server:
@@ -129,15 +126,8 @@ class Server:
 
     def rows_a_batch(self):
         """Mean over all batches; None where there were none."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._served.rest_port}/monitoring/prometheus/metrics") as page:
-            text = page.read().decode()
-        total, count = (
-            float(re.search(rf":processed_batch_size_{what}{{}} (\S+)", text)[1])
-            if f":processed_batch_size_{what}{{" in text
-            else 0.0
-            for what in ("sum", "count")
-        )
-        return total / count if count else None
+        rows, batches = self._served.batched()
+        return rows / batches if batches else None
 
     def _ask(self, text):
         began = time.perf_counter()

@@ -4,9 +4,11 @@ Requests are serialized beforehand and answers are not parsed. A caller sends it
 last answer, so that many callers need no threads of their own.
 """
 
+import itertools
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -16,6 +18,7 @@ import numpy as np
 from interleave import Channel
 
 from serving import tensors
+from serving.client import LoadReport
 from serving.protos import predict_pb2
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -24,7 +27,7 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 def main():
     channel = Channel()
     settings = channel.receive()
-    requests = [serialized(settings["model"], text) for text in settings["texts"]]
+    requests = itertools.cycle([serialized(settings["model"], text) for text in settings["texts"]])
     channel.send(ready=True)
     while (turn := channel.receive()) is not None:
         channel.send(done=True, **Turn(requests, **turn).figures())
@@ -41,38 +44,37 @@ class Turn:
     """`callers` callers that ask `target` for `seconds`, each at once again when it is answered."""
 
     def __init__(self, requests, target, callers, seconds):
-        self._requests, self._next, self._lock = requests, 0, threading.Lock()
-        self._latencies, self._failures, self._left = [], 0, callers
+        self._requests, self._lock = requests, threading.Lock()
+        self._latencies, self._errors, self._left = [], Counter(), callers
         self._finished = threading.Event()
         with grpc.insecure_channel(target) as channel:
             self._call = channel.unary_unary(PREDICT)
-            self._call(requests[0], timeout=60)
-            self._start = time.perf_counter()
+            self._call(next(requests), timeout=60)
+            busy, self._start = time.process_time(), time.perf_counter()
             self._end = self._start + seconds
             for _ in range(callers):
                 self._ask()
             self._finished.wait()
-        self._seconds = time.perf_counter() - self._start
+        self._seconds, self._busy = time.perf_counter() - self._start, time.process_time() - busy
 
     def figures(self):
-        latencies = np.array(self._latencies)
-        p50, p99 = np.percentile(latencies, (50, 99)) if len(latencies) else (0.0, 0.0)
-        return {"rate": len(latencies) / self._seconds, "p50": p50, "p99": p99, "failures": self._failures}
+        report = LoadReport(self._seconds, 1, tuple(self._latencies), self._errors)
+        return {"busy": self._busy, "rows": len(self._latencies), **report.as_dict()}
 
     def _ask(self):
         with self._lock:
-            request = self._requests[self._next % len(self._requests)]
-            self._next += 1
+            request = next(self._requests)
         sent = time.perf_counter()
         self._call.future(request, timeout=60).add_done_callback(lambda future: self._answered(future, sent))
 
     def _answered(self, future, sent):
         now = time.perf_counter()
+        failure = future.exception()
         with self._lock:
-            if future.exception() is None:
+            if failure is None:
                 self._latencies.append(now - sent)
             else:
-                self._failures += 1
+                self._errors[failure.code().name] += 1
             self._left -= now >= self._end
             is_last = not self._left
         if now < self._end:

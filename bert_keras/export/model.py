@@ -106,6 +106,7 @@ def _without_common_padding(tokens):
     """Cuts off the columns at the end in which no row has a token: clients that pad to a fixed length pay nothing."""
     length = tf.shape(tokens["padding_mask"])[1]
     places = tf.cast(tokens["padding_mask"] != 0, tf.int32) * tf.range(1, length + 1)
-    # One column stays where there is no token at all.
+    # One column stays where there is no token at all. The length is not rounded up: for oneDNN that would mean fewer
+    # shapes to prepare for, but the padding costs more than that.
     kept = tf.maximum(tf.reduce_max(places), 1)
     return {name: values[:, :kept] for name, values in tokens.items()}

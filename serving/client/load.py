@@ -39,7 +39,7 @@ class LoadReport:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able; latencies in milliseconds."""
         answered = len(self.latencies)
-        shares = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+        shares = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
         latencies = {name: self.latency(percent) for name, percent in shares.items()}
         return {
             "requests": self.requests,

@@ -84,8 +84,8 @@ def batching_config(deployment: Deployment) -> str:
     parameters.max_batch_size.value = deployment.max_batch_size
     parameters.batch_timeout_micros.value = 2000
     parameters.max_enqueued_batches.value = 100
-    # Each batch uses all cores that are free.
-    parameters.num_batch_threads.value = 2
+    # Each batch uses all cores that are free; on one or two of them a second one beside it only makes both smaller.
+    parameters.num_batch_threads.value = 1 if deployment.cpus <= 2 else 2
     return _text(
         parameters,
         "max_batch_size: rows; a request with more is refused. batch_timeout_micros: what a request waits for others.",

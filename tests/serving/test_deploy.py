@@ -123,6 +123,15 @@ def test_threads_are_those_of_the_cores_that_it_has_and_fill_two_batches(base):
     assert given(cpus=40, batching=True) == (40, 160, 160)
 
 
+def test_two_batches_run_beside_each_other_from_three_cores_on(base, tmp_path):
+    def batches_at_a_time(cpus):
+        path = tmp_path / "batching.config"
+        path.write_text(configuration.batching_config(make_deployment(base, cpus=cpus, batching=True)))
+        return batching_parameters.read(str(path))[0].num_batch_threads
+
+    assert [batches_at_a_time(cpus) for cpus in (1, 2, 3, 16)] == [1, 1, 2, 2]
+
+
 # === What Kubernetes and Docker take ===
 
 
