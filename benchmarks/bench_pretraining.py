@@ -5,6 +5,7 @@
 
 english: a vocabulary and BERT-mini from Wikinews, then SST-2. chinese: BERT-mini from Wikipedia, whole words masked,
 then ChnSentiCorp. continued: MiniLM-L6, whose head for masked words is a fresh one, goes on with Wikinews.
+--steps, --batch-size and --learning-rate try other settings, and write no results.
 
 Every fortieth article is held out. At the masked positions of the held-out rows the encoder's perplexity stands beside
 those of a unigram and a bigram model of the same tokens, the accuracy of its sentence head beside chance, and the
@@ -44,6 +45,9 @@ class Part:
     vocabulary: str | None = None
     pieces: int | None = None
     masking: str = "token"
+    objective: str = "nsp"
+    # Of `pretrain`: what a small model from random weights needs to get beyond the frequencies of words.
+    from_scratch: tuple[str, ...] = ()
     task: str | None = None
     fraction: float = 1.0
     tuning: tuple[str, ...] = ()
@@ -53,6 +57,7 @@ class Part:
         return bool(self.vocabulary or self.pieces)
 
 
+TRIED = ("steps", "batch_size", "learning_rate", "fraction")
 TUNING = ("--epochs", "2", "--batch-size", "32", "--learning-rate", "3e-4", "--max-length", "128")
 PARTS = {
     "english": Part(
@@ -60,6 +65,8 @@ PARTS = {
         corpus="pretrain_en_wikinews/wikinews.txt.gz",
         preset="mini_uncased",
         pieces=8000,
+        objective="none",
+        from_scratch=("--dropout", "0", "--output-bias", "counts"),
         task="sst2",
         fraction=0.3,
         tuning=TUNING,
@@ -86,7 +93,7 @@ PARTS = {
 def main():
     options = parse()
     part = PARTS[options.part]
-    chosen = {name: getattr(options, name) for name in ("steps", "fraction") if getattr(options, name) is not None}
+    chosen = {name: getattr(options, name) for name in TRIED if getattr(options, name) is not None}
     part = dataclasses.replace(part, **chosen)
     work = options.work or ROOT / "runs" / f"pretraining_{options.part}"
     work.mkdir(parents=True, exist_ok=True)
@@ -112,6 +119,8 @@ def parse():
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, help="where the run lies; default runs/pretraining_PART")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--eval-rows", type=int, default=1024)
     parser.add_argument("--seeds", type=int, default=3, help="of fine-tuning")
     parser.add_argument("--fraction", type=float, help="part of the task's training file, from its top")
@@ -159,6 +168,7 @@ def pretrain(part, options, work, train, held_out, vocabulary, segmenter):
         *("--steps", part.steps, "--batch-size", part.batch_size, "--learning-rate", part.learning_rate),
         *("--max-length", part.length, "--warmup", 0.1, "--checkpoint-every", 1000, "--keep", 2, "--seed", 1),
         *("--masking", part.masking, *(("--segmenter", segmenter) if segmenter else ())),
+        *("--objective", part.objective, *part.from_scratch),
         *(("--resume",) if out.exists() else ()),
     )
 
@@ -180,7 +190,7 @@ def compare(part, options, work, train, held_out, vocabulary, segmenter):
     made = bert_keras.PretrainingRows(
         bert_keras.load_corpus([held_out], tokenizer, reading),
         tokenizer,
-        bert_keras.RowSettings(max_length=part.length),
+        bert_keras.RowSettings(max_length=part.length, objective=part.objective),
         bert_keras.MaskSettings(max_predictions=math.ceil(0.15 * part.length), unit=part.masking.replace("-", "_")),
         seed=1,
     )
@@ -238,25 +248,29 @@ def written(part, options, work, compared, accuracies):
     lines = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
     curve = [line for line in lines if "val_perplexity" in line]
     seconds, tokens = (sum(line.get(name, 0) for line in lines) for name in ("seconds", "tokens"))
-    low, high = interval(curve[-1]["val_nsp_accuracy"], rows)
     cells = [[name, f"{value:.1f}"] for name, value in perplexities.items()]
     cells += [[f"{part.preset}, step {line['step']}", f"{line['val_perplexity']:.1f}"] for line in curve]
     start = f"A vocabulary of {part.pieces} pieces, then " if part.pieces else ""
+    beside = "".join(f", `{name} {value}`" for name, value in zip(part.from_scratch[::2], part.from_scratch[1::2]))
     report = f"""## Pretraining: {part.title}
 
 `{command("bench_pretraining.py")}` on {machine()}.
 
-{start}{part.steps} steps of {part.batch_size} rows of {part.length} tokens (NSP, 15 % masked, AdamW, learning rate
-{part.learning_rate:g}, 10 % warm-up, linear decay): {tokens / 1e6:.1f} million tokens in {seconds / 60:.0f} minutes.
+{start}{part.steps} steps of {part.batch_size} rows of {part.length} tokens (objective {part.objective}, 15 % masked,
+AdamW, learning rate {part.learning_rate:g}, 10 % warm-up, linear decay{beside}): {tokens / 1e6:.1f} million tokens in
+{seconds / 60:.0f} minutes.
 
 Perplexity at the same {masked} masked positions of {rows} rows of articles held out. The unigram and the bigram model
 (interpolated Kneser-Ney) count the tokens of the training articles, and the bigram model sees the true piece before the
 masked one, which the encoder may find masked too.
 
 {table(["model", "perplexity"], cells)}
-
-Next sentence: {curve[-1]["val_nsp_accuracy"]:.3f} of the held-out rows right, 95 % confidence interval {low:.3f} to
-{high:.3f}; chance is 0.5.
+"""
+    if part.objective == "nsp":
+        share = curve[-1]["val_nsp_accuracy"]
+        low, high = interval(share, rows)
+        report += f"""
+Next sentence: {share:.3f} of the held-out rows right, 95 % confidence interval {low:.3f} to {high:.3f}; chance is 0.5.
 """
     if not accuracies:
         return report

@@ -1,4 +1,7 @@
-"""Characters that BERT treats in ways of its own. No TensorFlow here: readers of data ask too."""
+"""Characters and signs that BERT treats in ways of its own. No TensorFlow here: readers of data ask too."""
+
+# What stands for a missing word.
+MASK = "[MASK]"
 
 # Ideographs are words of their own; Hangul, kana and punctuation of those scripts are not in these ranges, which are
 # those of the `tokenizers` library.

@@ -120,6 +120,8 @@ class TrainConfig(Section):
     """Times that every training example is seen."""
     batch_size: Count = 32
     """Examples a step, over all replicas."""
+    accumulate: Count = 1
+    """Parts that each replica works through its share of a step in, one after the other: less memory, the same step."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Highest learning rate; default: the task's recipe."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"

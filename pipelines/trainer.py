@@ -29,8 +29,8 @@ def run_fn(fn_args):
         split: read_rows(files, fn_args.transform_output, task)
         for split, files in (("train", fn_args.train_files), ("eval", fn_args.eval_files))
     }
-    if train["learning_rate"] is not None:
-        task.compile(recipe={"learning_rate": train["learning_rate"]})
+    chosen = {} if train["learning_rate"] is None else {"learning_rate": train["learning_rate"]}
+    task.compile(recipe=chosen, accumulate=train["accumulate"])
     task.fit(
         rows["train"],
         validation_data=rows["eval"],

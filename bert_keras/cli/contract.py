@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from bert_keras.errors import BadInput, WorkFailed
+from bert_keras.files import full_disk
 
 PROGRAM = "bert-keras"
 INTERRUPTED, TERMINATED, BROKEN_PIPE = 130, 143, 141
@@ -84,6 +85,8 @@ def _run(group: click.Group, args: list[str], extra: dict) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except Exception as error:
+        if reason := full_disk(error):
+            return _say(_no_room(reason), WorkFailed.exit_code, context)
         return _say(f"failed: {_summary(error)} (--debug shows where)", WorkFailed.exit_code, context)
 
 
@@ -118,11 +121,17 @@ def _summary(error: Exception, limit: int = 300) -> str:
 def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # The interpreter flushes once more at exit and would complain there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        if isinstance(error, BrokenPipeError):
+            return BROKEN_PIPE
+        return _say(_no_room(error.strerror), code or WorkFailed.exit_code, None)
     return code
+
+
+def _no_room(reason: str) -> str:
+    return f"the output cannot be written ({reason}): make room and run it again"
 
 
 class _Terminated(BaseException):

@@ -133,7 +133,7 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
     click.echo(f"{settings.train}: {len(train)} rows; {in_words(targets)}", err=True)
     say_start(settings)
     task = task_class.from_preset(**settings.of_preset, max_length=settings.max_length, **targets)
-    task.compile(recipe={"learning_rate": settings.learning_rate})
+    task.compile(**settings.of_compile)
     x, y, weights = task.encode_records(train)
     # A target that the model does not know must come to light before the training, not after it.
     validation = None

@@ -168,7 +168,7 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
         click.echo(f"{name} ({one.file.task}): {len(one.train)} rows; {in_words(one.targets)}", err=True)
     say_start(settings)
     model = MultiTask.from_preset(**settings.of_preset, tasks={name: _settings_of(one) for name, one in found.items()})
-    model.compile(recipe={"learning_rate": settings.learning_rate})
+    model.compile(**settings.of_compile)
     data = {name: model[name].encode_records(one.train) for name, one in found.items()}
     # A target that the model does not know must come to light before the training, not after it.
     held_out = {name: one.held_out for name, one in found.items() if one.held_out}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bert_keras.errors import BadInput
-from bert_keras.files import replaced_directory
+from bert_keras.files import full_disk, naming_full_disk, replaced_directory
 
 # The file by which an earlier output of ours is known: only such a directory is replaced.
 MARK = "train_args.json"
@@ -22,11 +22,12 @@ def new_directory(path: str | os.PathLike, replace_ours: bool = True) -> Iterato
 
     Raises:
         BadInput: at once, when `path` cannot be written or holds what must not be replaced.
+        WorkFailed: the disk became full; what was there is as it was.
     """
     # A link stays a link: what it points to is replaced.
     target = Path(os.path.realpath(path))
     _check_replaceable(path, target, replace_ours)
-    with replaced_directory(target) as temporary:
+    with naming_full_disk(path), replaced_directory(target) as temporary:
         yield Path(temporary)
 
 
@@ -51,10 +52,17 @@ def new_file(path: str | os.PathLike | None) -> Iterator[TextIO]:
 
     Raises:
         BadInput: at once, when `path` cannot be written.
+        WorkFailed: the disk became full; what was there is as it was.
     """
     if path in (None, "-"):
         yield sys.stdout
         return
+    with naming_full_disk(path), _new_file(path) as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _new_file(path: str | os.PathLike) -> Iterator[TextIO]:
     target = os.path.realpath(path)
     if os.path.isdir(target):
         raise BadInput(f"{path}: this is a directory; expected a file to write: name a file in it")
@@ -68,6 +76,8 @@ def new_file(path: str | os.PathLike | None) -> Iterator[TextIO]:
             handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(target))
             file = open(handle, "w", encoding="utf-8")
     except OSError as error:
+        if full_disk(error):
+            raise
         raise _not_writable(path, error) from error
     try:
         with file:

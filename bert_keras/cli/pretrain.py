@@ -45,6 +45,16 @@ _share = click.FloatRange(0, 1)
 @click.option("--out", required=True, metavar="DIR", help="The run's directory.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out from its newest whole checkpoint.")
 @click.option("--sentence-loss-weight", type=click.FloatRange(0), default=1.0, show_default=True, help="Lambda.")
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Of this run alone; the preset keeps its own for fine-tuning.  [default: the preset's, 0.1]",
+)
+@click.option(
+    "--output-bias",
+    type=click.Choice(("zeros", "counts")),
+    help="Where the head for masked words begins; counts: at how often each piece is masked.  [default: zeros]",
+)
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="adamw", show_default=True)
 @click.option(
     "--learning-rate",
@@ -204,6 +214,7 @@ def _start_workers(arguments: dict, digest: str) -> None:
 def _model_and_phases(source: StoredRows | MadeRows, phases: list[RowPhase], values: dict):
     from bert_keras.tasks.pretraining_start import model_for_rows
     from bert_keras.training.held_out import HeldOut
+    from bert_keras.training.output_bias import start_at_frequencies
     from bert_keras.training.pretraining import Phase
 
     model = model_for_rows(
@@ -219,12 +230,20 @@ def _model_and_phases(source: StoredRows | MadeRows, phases: list[RowPhase], val
     recipe = PretrainingRecipe(**{field.name: values[field.name] for field in dataclasses.fields(PretrainingRecipe)})
     with model.distribute_strategy.scope():
         optimizer = recipe.build([phase.steps for phase in phases], list(values["learning_rate"]))
-    model.compile(optimizer, accumulate=values["accumulate"], recompute=values["recompute"], jit_compile=values["jit"])
+    model.compile(
+        optimizer,
+        accumulate=values["accumulate"],
+        recompute=values["recompute"],
+        jit_compile=values["jit"],
+        dropout=values["dropout"],
+    )
     built = []
     loaded = source.load(model.preprocessor.tokenizer, model.backbone.config.max_sequence_length)
     for phase, (rows, held_out) in zip(phases, loaded):
         measured = None if held_out is None else HeldOut(held_out, values["eval_rows"], phase.batch_size)
         built.append(Phase(rows, phase.steps, phase.batch_size, measured))
+    if values["output_bias"] == "counts":
+        start_at_frequencies(model, built[0].rows)
     return model, built
 
 

@@ -20,6 +20,7 @@ class TrainingSettings:
     vocabulary: str | None
     epochs: int
     batch_size: int
+    accumulate: int
     learning_rate: float
     strategy: str
     precision: str
@@ -29,6 +30,11 @@ class TrainingSettings:
     def taken_from(cls, values: dict):
         """The settings among the values of a command's options, which lose them."""
         return cls(**{field.name: values.pop(field.name) for field in dataclasses.fields(cls)})
+
+    @property
+    def of_compile(self) -> dict:
+        """The arguments of `compile`."""
+        return {"recipe": {"learning_rate": self.learning_rate}, "accumulate": self.accumulate}
 
     @property
     def of_preset(self) -> dict:
@@ -64,6 +70,13 @@ def training_options() -> list[click.Option]:
         ),
         click.Option(["--epochs"], type=positive, default=3, show_default=True, help="Passes over the training rows."),
         click.Option(["--batch-size"], type=positive, default=32, show_default=True, help="Rows per step."),
+        click.Option(
+            ["--accumulate"],
+            type=positive,
+            default=1,
+            show_default=True,
+            help="Parts a batch is worked through in: less memory, the same steps.",
+        ),
         click.Option(
             ["--learning-rate"],
             type=click.FloatRange(0, min_open=True),

@@ -1,32 +1,36 @@
-"""More training texts out of those there are: words replaced, inserted, deleted and swapped, labels kept.
+"""More training texts out of those there are: words masked, replaced, inserted, deleted and swapped, labels kept.
 
-The four operations are those of Wei and Zou 2019 ("EDA"); replacements may come from a list of synonyms or from a
-masked language model's predictions (Wu et al. 2019). They suit tasks that label whole texts: labels of single words
-would not fit any more. A text keeps its label because few words change; that no change turns its meaning ("not"
-deleted) is not checked.
+Four of the operations are those of Wei and Zou 2019 ("EDA"); replacements may come from a list of synonyms or from a
+masked language model's predictions (Wu et al. 2019). The fifth hides whole words behind `[MASK]`, which the `fit` of
+tasks on whole texts reads as the mask token; other readers see four signs and a word. All suit tasks that label whole
+texts: labels of single words would not fit any more. A text keeps its label because few words change; that no change
+turns its meaning ("not" deleted) is not checked.
 """
 
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from bert_keras.characters import IDEOGRAPHS
+from bert_keras.characters import IDEOGRAPHS, MASK
 from bert_keras.data.counter_random import row_keys
 from bert_keras.data.lines import numbered_lines
 from bert_keras.errors import BadInput, where
 
-OPERATIONS = ("replace", "insert", "delete", "swap")
+OPERATIONS = ("mask", "replace", "insert", "delete", "swap")
+NEED_WORDS = ("replace", "insert")
 _IDEOGRAPH = "".join(f"{chr(first)}-{chr(last)}" for first, last in IDEOGRAPHS)
-# A word with the punctuation around it and the blanks after it.
-_WORD = re.compile(rf"([^\w\s]*)([{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}]*[^\W{_IDEOGRAPH}]|[^\s]+?)([^\w\s]*\s*)")
+_PUNCTUATION = r"(?:(?!\[MASK\])[^\w\s])*"
+_A_WORD = rf"\[MASK\]|[{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}]*[^\W{_IDEOGRAPH}]|[^\s]+?"
+# A word with the punctuation around it and the blanks after it. `[MASK]` is a word, as far as it stands by itself.
+_WORD = re.compile(rf"({_PUNCTUATION})({_A_WORD})({_PUNCTUATION}\s*)")
 
 
 class Source(Protocol):
-    """Where other words come from."""
+    """Where other words come from, one at a time."""
 
     def for_word(self, words: Sequence[str], index: int) -> list[str]:
         """What may stand in the place of a word."""
@@ -70,21 +74,19 @@ class Synonyms:
 
 
 class Predictions:
-    """Words that a masked language model predicts.
+    """Words that a masked language model expects, asked for many texts at once.
+
+    All places of a text that are to change are hidden together, and each gets a word for itself. A text in which
+    `[MASK]` stands already is left alone.
 
     Args:
-        predict: function of (words, index), in which `words[index]` is None; gives the words that it expects there.
+        predict: function of a list of texts with `[MASK]` in them; gives for each text, for each mask, a list of words,
+            likeliest first. Masks that are not read (behind the longest row) may be missing. Such as
+            `PretrainingModel.expected_words`.
     """
 
-    def __init__(self, predict: Callable[[list[str | None], int], list[str]]):
-        self._predict = predict
-
-    def for_word(self, words, index):
-        hidden = [*words[:index], None, *words[index + 1 :]]
-        return [word for word in self._predict(hidden, index) if word.lower() != words[index].lower()]
-
-    def for_gap(self, words, index):
-        return self._predict([*words[:index], None, *words[index:]], index)
+    def __init__(self, predict: Callable[[list[str]], list[list[list[str]]]]):
+        self.predict = predict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Augmentation:
     """Changes a text by one of the operations, drawn anew for each text.
 
     Args:
-        operations: some of `"replace"`, `"insert"`, `"delete"`, `"swap"`.
+        operations: some of `"mask"`, `"replace"`, `"insert"`, `"delete"`, `"swap"`.
         rate: float in (0, 1]. Share of the words that are changed; the number is rounded, one at least.
         source: where replaced and inserted words come from: `Synonyms` or `Predictions`. Not needed for the others.
         seed: int.
@@ -109,7 +111,7 @@ class Augmentation:
 
     operations: tuple[str, ...] = OPERATIONS
     rate: float = 0.1
-    source: Source | None = None
+    source: Source | Predictions | None = None
     seed: int = 0
 
     def __post_init__(self):
@@ -119,7 +121,7 @@ class Augmentation:
             raise BadInput(f"There is no operation {(unknown or [''])[0]!r}; expected some of {', '.join(OPERATIONS)}.")
         if not 0 < self.rate <= 1:
             raise BadInput(f"The rate is {self.rate}; expected a number above 0, up to 1.")
-        needing = [name for name in self.operations if name in ("replace", "insert")]
+        needing = [name for name in self.operations if name in NEED_WORDS]
         if needing and self.source is None:
             raise BadInput(f"The operation {needing[0]!r} needs words; expected a list of synonyms or a model.")
 
@@ -131,11 +133,77 @@ class Augmentation:
             number, epoch: int. Which text of the data this is, and in which round: what is drawn depends on the seed
                 and on them alone.
         """
-        random = Random(int(row_keys(self.seed, epoch, np.array([number]))[0]))
-        parts = _WORD.findall(text)
-        change = _CHANGES[random.choice(self.operations)]
-        count = max(1, round(self.rate * len(parts)))
-        return _joined(change([list(part) for part in parts], count, random, self.source)) if parts else text
+        return self.many([text], [number], [epoch])[0]
+
+    def many(self, texts: Sequence[str], numbers: Sequence[int], epochs: Sequence[int]) -> list[str]:
+        """As a call for each text, with all the texts in one question to `Predictions`."""
+        changed, asked = list(texts), {}
+        for place, (text, number, epoch) in enumerate(zip(texts, numbers, epochs)):
+            random = Random(int(row_keys(self.seed, epoch, np.array([number]))[0]))
+            parts = [list(part) for part in _WORD.findall(text)]
+            operation = random.choice(self.operations)
+            count = max(1, round(self.rate * len(parts)))
+            if not parts:
+                continue
+            if operation not in NEED_WORDS or not isinstance(self.source, Predictions):
+                changed[place] = _joined(_CHANGES[operation](parts, count, random, self.source))
+            elif MASK not in text:
+                hide = _with_hidden if operation == "replace" else _with_holes
+                parts, former = hide(parts, count, random)
+                if former:
+                    asked[place] = _Hidden(parts, former, random)
+        if asked:
+            predicted = self.source.predict([_joined(hidden.parts) for hidden in asked.values()])
+            for (place, hidden), words in zip(asked.items(), predicted, strict=True):
+                changed[place] = _joined(_filled(hidden, words))
+        return changed
+
+
+class _Hidden(NamedTuple):
+    """A text whose `[MASK]`s wait for words; `former` are the words that they hide, None where they hide nothing."""
+
+    parts: list[list[str]]
+    former: list[str | None]
+    random: Random
+
+
+def _with_hidden(parts, count, random):
+    """Words hidden behind `[MASK]`; the parts, and what the hidden words were, in order."""
+    words = [index for index, (_, word, _) in enumerate(parts) if word != MASK and any(map(str.isalnum, word))]
+    chosen = sorted(random.sample(words, min(count, len(words))))
+    former = [parts[index][1] for index in chosen]
+    for index in chosen:
+        parts[index][1] = MASK
+    return parts, former
+
+
+def _with_holes(parts, count, random):
+    """`[MASK]` put between words, never two side by side; the parts, and None for each."""
+    gaps = sorted(random.sample(range(len(parts) + 1), min(count, len(parts) + 1)), reverse=True)
+    for index in gaps:
+        _put(parts, index, MASK)
+    return parts, [None] * len(gaps)
+
+
+def _filled(hidden, predicted):
+    """The parts with each `[MASK]` replaced by a word that was predicted; where there is none, as they were."""
+    parts = [list(part) for part in hidden.parts]
+    masks = [part for part in parts if part[1] == MASK]
+    for number, (part, former) in enumerate(zip(masks, hidden.former)):
+        words = predicted[number] if number < len(predicted) else []
+        words = [word for word in words if former is None or word.lower() != former.lower()]
+        if words:
+            word = hidden.random.choice(words)
+            part[1] = word if former is None else _cased_like(former, word)
+        elif former is None:
+            part[:] = ["", "", ""]
+        else:
+            part[1] = former
+    return parts
+
+
+def _masked(parts, count, random, source):
+    return _with_hidden(parts, count, random)[0]
 
 
 def _replaced(parts, count, random, source):
@@ -155,11 +223,16 @@ def _inserted(parts, count, random, source):
         found = source.for_gap(words, index)
         if not found:
             continue
-        gap = "" if _without_blanks(parts, index) else " "
-        if index == len(parts):
-            parts[-1][2] += "" if parts[-1][2].endswith(" ") else gap
-        parts.insert(index, ["", random.choice(found), gap])
+        _put(parts, index, random.choice(found))
     return parts
+
+
+def _put(parts, index, word):
+    """Puts a word before the part of this number, or at the end."""
+    gap = "" if _without_blanks(parts, index) else " "
+    if index == len(parts):
+        parts[-1][2] += "" if parts[-1][2].endswith(" ") else gap
+    parts.insert(index, ["", word, gap])
 
 
 def _deleted(parts, count, random, source):
@@ -176,7 +249,7 @@ def _swapped(parts, count, random, source):
     return parts
 
 
-_CHANGES = {"replace": _replaced, "insert": _inserted, "delete": _deleted, "swap": _swapped}
+_CHANGES = {"mask": _masked, "replace": _replaced, "insert": _inserted, "delete": _deleted, "swap": _swapped}
 
 
 def _joined(parts) -> str:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
+import numpy as np
 import tensorflow as tf
 
-from bert_keras.data.augmentation import Augmentation
+from bert_keras.data.augmentation import Augmentation, Predictions
 from bert_keras.errors import BadInput
+
+_BATCH_SIZE = 32
 
 
 def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Iterable[str] = ("text",)):
@@ -14,9 +17,11 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
     Put it after `repeat`, so that every epoch has changes of its own: texts are numbered as they come by.
 
     Args:
-        dataset: unbatched; elements are a string, a dict of strings, or a tuple that begins with one of them.
-        augment: `Augmentation`.
-        features: which texts of a dict are changed.
+        dataset: unbatched; elements are a string, a dict of strings, or a tuple that begins with one of them. With
+            `Predictions` whatever else an element has must have the same shape in all of them.
+        augment: `Augmentation`. `Predictions` are asked for a batch of texts at a time.
+        features: which texts of a dict are changed. Not those whose words have labels of their own: for these,
+            `mask_tokens` leaves every token in its place.
 
     Raises:
         BadInput: elements have no such feature.
@@ -27,32 +32,42 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
     if missing:
         raise BadInput(f"The dataset has no text {missing[0]!r}; its features are {', '.join(map(repr, first))}.")
 
-    def changed(number, text, place):
-        def call(number, text):
-            return augment(text.decode("utf-8"), int(number), epoch=place).encode("utf-8")
+    def changed(numbers, texts, place):
+        def call(numbers, texts):
+            # A single text comes as bytes, a batch as an array of them.
+            texts = np.asarray(texts, object)
+            decoded = [text.decode("utf-8") for text in texts.ravel()]
+            found = augment.many(decoded, np.ravel(numbers).tolist(), [place] * len(decoded))
+            return np.array([text.encode("utf-8") for text in found], object).reshape(texts.shape)
 
-        result = tf.numpy_function(call, [number, text], tf.string, stateful=False)
-        return tf.ensure_shape(result, [])
+        return tf.ensure_shape(tf.numpy_function(call, [numbers, texts], tf.string, stateful=False), texts.shape)
 
-    def change(number, *element):
+    def change(numbers, *element):
         x, rest = element[0], element[1:]
         if isinstance(x, dict):
             # Two texts of one example draw apart.
-            x = x | {name: changed(number, x[name], place) for place, name in enumerate(features)}
+            x = x | {name: changed(numbers, x[name], place) for place, name in enumerate(features)}
         else:
-            x = changed(number, x, 0)
+            x = changed(numbers, x, 0)
         return (x, *rest) if rest else x
 
+    numbered = dataset.enumerate()
+    in_batches = isinstance(augment.source, Predictions)
+    if in_batches:
+        numbered = numbered.batch(_BATCH_SIZE)
     if isinstance(dataset.element_spec, tuple):
-        return dataset.enumerate().map(lambda number, element: change(number, *element))
-    return dataset.enumerate().map(change)
+        result = numbered.map(lambda numbers, element: change(numbers, *element))
+    else:
+        result = numbered.map(change)
+    return result.unbatch() if in_batches else result
 
 
 def mask_tokens(dataset: tf.data.Dataset, tokenizer, rate: float = 0.1, seed: int = 0):
     """A dataset in which each token of `token_ids` is `[MASK]` with probability `rate`; special tokens never are.
 
-    For fine-tuning: nothing is predicted. Elements are dicts with `token_ids`, batched or not, or tuples that begin
-    with one. Put it after `repeat`, so that every epoch has masks of its own.
+    For fine-tuning: nothing is predicted, and labels of tokens stay with their tokens. Elements are dicts with
+    `token_ids`, batched or not, or tuples that begin with one. Put it after `repeat`, so that every epoch has masks of
+    its own.
 
     Raises:
         BadInput: the rate is out of range.

@@ -6,6 +6,7 @@ import keras
 
 from bert_keras.errors import BadInput, nearest
 from bert_keras.tasks.trainable import pooler_may_rest, unpack
+from bert_keras.training.accumulation import check_parts
 from bert_keras.training.batching import number_of_batches
 from bert_keras.training.recipe import Recipe
 from bert_keras.training.sampling import draw_turns, sampling_probabilities
@@ -21,16 +22,18 @@ class JointTraining(keras.Model):
         loss_weights: dict of name to float.
     """
 
-    def compile(self, optimizer=None, recipe=None):
+    def compile(self, optimizer=None, recipe=None, accumulate=1):
         """Chooses how to train. Without arguments: the fine-tuning recipe, over the steps of all tasks.
 
         Args:
             optimizer: a Keras optimizer instead of the recipe's. Keras' own correct Adam's first moments of a head by
                 the number of all steps; the recipe's by the head's own.
             recipe: a `Recipe` with other numbers, or a dict of its fields.
+            accumulate: int. In how many parts a batch is worked through, as for a task alone.
         """
+        check_parts(accumulate)
         self._recipe = Recipe(**recipe) if isinstance(recipe, dict) else (recipe or Recipe())
-        self._given_optimizer = optimizer
+        self._given_optimizer, self._accumulate = optimizer, accumulate
 
     def fit(
         self,
@@ -70,7 +73,7 @@ class JointTraining(keras.Model):
         Raises:
             BadInput: a task has no data, there is no such task, or the data do not fit it.
         """
-        rows, batch_sizes = self._learnable(data, batch_size)
+        rows, batch_sizes = self._learnable(data, batch_size, to_learn=True)
         missing = [name for name in self.tasks if name not in rows]
         if missing:
             raise BadInput(f"There are no data for the task {missing[0]!r}; pass {{name: (x, y)}} for every task.")
@@ -92,7 +95,14 @@ class JointTraining(keras.Model):
             stack.enter_context(pooler_may_rest())
             turns = {
                 name: stack.enter_context(
-                    task.turns(rows[name], batch_sizes[name], seed, self.optimizer, self.loss_weights[name])
+                    task.turns(
+                        rows[name],
+                        batch_sizes[name],
+                        seed,
+                        self.optimizer,
+                        loss_weight=self.loss_weights[name],
+                        accumulate=self._accumulate,
+                    )
                 )
                 for name, task in self.tasks.items()
             }
@@ -149,10 +159,14 @@ class JointTraining(keras.Model):
             optimizer.build(list(variables.values()))
         return optimizer
 
-    def _learnable(self, data, batch_size):
+    def _learnable(self, data, batch_size, to_learn=False):
         """Raw data by task as `TokenizedRows` with targets, and the tasks' batch sizes."""
         self._check_names(data)
-        found = {name: self.tasks[name].learnable_rows(*unpack(data[name])) for name in self.tasks if name in data}
+        found = {
+            name: task.learnable_rows(*unpack(data[name]), to_learn=to_learn)
+            for name, task in self.tasks.items()
+            if name in data
+        }
         sizes = {name: batch_size or own or _BATCH_SIZE for name, (_, own) in found.items()}
         return {name: rows for name, (rows, _) in found.items()}, sizes
 

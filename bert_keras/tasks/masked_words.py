@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bert_keras.characters import MASK
 from bert_keras.data.records import text_problem
 from bert_keras.errors import BadInput
 from bert_keras.tasks.preset_task import PresetTask
-from bert_keras.tokenizers.masked_text_preprocessor import MASK
 
 _BATCH_SIZE = 32
 
@@ -43,9 +43,43 @@ class MaskedWords(PresetTask):
             filled += self._fill_batch(texts[start : start + _BATCH_SIZE], start, top_k)
         return filled
 
-    def _fill_batch(self, texts, start, top_k):
+    def expected_words(self, texts, top_k=10):
+        """Whole words that may stand for each `[MASK]`: what `Predictions` of an augmentation asks.
+
+        Args:
+            texts: list of strings with at least one `[MASK]` each.
+            top_k: int. Of how many likeliest pieces the words are taken; ends of words and punctuation drop out.
+
+        Returns:
+            A list with, for each text, a list with, for each mask, a list of words, likeliest first. Masks behind the
+            preprocessor's `max_length` are not among them.
+        """
+        # Texts of like length together: the others of a batch are padded to its longest one.
+        order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+        found = [[] for _ in texts]
+        for start in range(0, len(order), _BATCH_SIZE):
+            numbers = order[start : start + _BATCH_SIZE]
+            counts, _, ids = self._likeliest([texts[number] for number in numbers], top_k)
+            for number, count, of_masks in zip(numbers, counts, ids):
+                found[number] = [self._words(pieces) for pieces in of_masks[:count]]
+        return found
+
+    def _words(self, ids):
+        pieces = [self.preprocessor.tokenizer.id_to_token(token) for token in ids]
+        return [piece for piece in pieces if not piece.startswith(("##", "[")) and any(map(str.isalnum, piece))]
+
+    def _likeliest(self, texts, top_k):
+        """How many masks each text has that are read, and scores and ids of the likeliest pieces: `[n, masks, k]`."""
         features = keras.tree.map_structure(tf.convert_to_tensor, self.preprocessor(list(texts)))
         found = np.count_nonzero(features["mask_positions"], axis=1)
+        size = self.preprocessor.tokenizer.vocabulary_size()
+        # An encoder may have more rows in its table than the vocabulary has pieces.
+        logits = self(features, training=False)["mlm_logits"][..., :size]
+        scores, ids = tf.math.top_k(tf.nn.softmax(logits), min(top_k, size))
+        return found, scores.numpy(), ids.numpy()
+
+    def _fill_batch(self, texts, start, top_k):
+        found, scores, ids = self._likeliest(texts, top_k)
         for number, text in enumerate(texts):
             if found[number] < text.count(MASK):
                 raise BadInput(
@@ -53,14 +87,11 @@ class MaskedWords(PresetTask):
                     "which is all that is read; shorten the text or raise max_length."
                 )
         vocabulary = self.preprocessor.tokenizer.get_vocabulary()
-        # An encoder may have more rows in its table than the vocabulary has pieces.
-        logits = self(features, training=False)["mlm_logits"][..., : len(vocabulary)]
-        scores, ids = tf.math.top_k(tf.nn.softmax(logits), min(top_k, len(vocabulary)))
         return [
             [
                 [
                     {"token": vocabulary[token], "score": float(score), "text": _filled(text, mask, vocabulary[token])}
-                    for token, score in zip(ids[number, mask].numpy(), scores[number, mask].numpy())
+                    for token, score in zip(ids[number, mask], scores[number, mask])
                 ]
                 for mask in range(found[number])
             ]

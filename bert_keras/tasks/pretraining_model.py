@@ -12,8 +12,9 @@ from bert_keras.layers import Linear, MaskedLMHead
 from bert_keras.tasks.masked_words import MaskedWords
 from bert_keras.tasks.row_encoder import POSITION_IDS, SEQUENCE_IDS, RowEncoder
 from bert_keras.tokenizers import MaskedTextPreprocessor
-from bert_keras.training.accumulation import summed_over_parts
+from bert_keras.training.accumulation import check_parts, summed_over_parts
 from bert_keras.training.distribution import MULTI_WORKER, STRATEGIES
+from bert_keras.training.dropout_seeds import set_dropout
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.optimizer import AdamW
 from bert_keras.training.pretraining_metrics import MLM_SUMS, SENTENCE_SUMS, TOKENS, PretrainingMetrics
@@ -160,7 +161,7 @@ class PretrainingModel(MaskedWords):
 
     # === Training ===
 
-    def compile(self, optimizer=None, accumulate=1, recompute=False, jit_compile=False, **kwargs):
+    def compile(self, optimizer=None, accumulate=1, recompute=False, jit_compile=False, dropout=None, **kwargs):
         """Chooses how to train.
 
         Args:
@@ -169,13 +170,17 @@ class PretrainingModel(MaskedWords):
                 many times less memory, the same gradient.
             recompute: bool. Less memory for about a third more work; see `EncoderBlock`.
             jit_compile: bool. XLA; batches must have fixed shapes.
+            dropout: float in [0, 1), the rate in the whole encoder; None leaves it as it is. The preset that is saved
+                keeps the encoder's own: a small model, or one that sees its text once, does better without dropout
+                while it is pretrained (Lan et al. 2020; Geiping & Goldstein 2023), not while it is fine-tuned.
             **kwargs: `steps_per_execution`, `run_eagerly`, as in `keras.Model.compile`.
         """
-        if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
-            raise BadInput(f"accumulate is {accumulate!r}; expected a whole number of at least 1.")
+        check_parts(accumulate)
         self._parts = accumulate
         for block in self.backbone.blocks:
             block.recompute = recompute
+        if dropout is not None:
+            set_dropout(self.backbone, dropout)
         # Optimizer and metrics hold variables, which must be made under the strategy that trains them.
         with self.distribute_strategy.scope():
             self._figures = PretrainingMetrics(self.sentence_objective)

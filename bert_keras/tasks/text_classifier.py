@@ -14,6 +14,7 @@ from bert_keras.metrics.classification import multilabel_metrics, single_label_m
 from bert_keras.metrics.regression import regression_metrics
 from bert_keras.tasks.description import Column, TaskOption
 from bert_keras.tasks.text_examples import TextExamples
+from bert_keras.tokenizers import MaskedTextPreprocessor
 
 PROBLEMS = label_data.PROBLEMS
 SINGLE_LABEL = ("binary", "multiclass")
@@ -185,6 +186,10 @@ class TextClassifier(TextExamples):
             return np.stack([self._many_hot_row(target, row) for row, target in enumerate(targets)])
         ids = [self._label_id(target, f"y has {target!r} in row {row}") for row, target in enumerate(targets)]
         return np.asarray(ids, "int32")
+
+    def tokenize_to_learn(self, x, y=None, sample_weight=None):
+        """As `tokenize`; `[MASK]` in a text is the mask token, as augmentation by masking writes it."""
+        return self.tokenized_by(MaskedTextPreprocessor.like(self.preprocessor), x, y, sample_weight)
 
     def _many_hot_row(self, target, row):
         if not isinstance(target, (list, tuple, set, frozenset, np.ndarray)):

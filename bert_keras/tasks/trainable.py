@@ -10,27 +10,25 @@ import tensorflow as tf
 
 from bert_keras.errors import BadInput
 from bert_keras.tasks.inputs import collect
-from bert_keras.tasks.preset_task import PresetTask
+from bert_keras.tasks.training_step import TrainingStep
+from bert_keras.training.accumulation import check_parts
 from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
-from bert_keras.training.distribution import with_gradient_scale, with_shown_value
 from bert_keras.training.dropout_seeds import seed_dropout
 from bert_keras.training.keep_best import KeepBest
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
 
-class TrainableTask(PresetTask):
+class TrainableTask(TrainingStep):
     """A KerasHub task that tokenizes once, cuts batches of like length and knows its recipe.
 
     A subclass gives `serving_inputs`, `targets_to_array`, `example_losses` and `default_metrics`.
     """
 
-    # How much the gradient of this task's loss counts beside those of others, while several train in turns.
-    loss_weight = 1.0
     _batch_spec = None
     _inference = None
 
-    def compile(self, optimizer=None, loss=None, metrics=None, recipe=None, jit_compile=False, **kwargs):
+    def compile(self, optimizer=None, loss=None, metrics=None, recipe=None, jit_compile=False, accumulate=1, **kwargs):
         """Chooses how to train. Without arguments: the fine-tuning recipe.
 
         Args:
@@ -39,21 +37,33 @@ class TrainableTask(PresetTask):
             metrics: list of Keras metrics instead of the task's.
             recipe: a `Recipe` with other numbers, or a dict of its fields.
             jit_compile: bool. XLA; every new batch shape compiles once, so lengths are rounded up to multiples of 32.
+            accumulate: int. In how many parts each replica works through its share of a batch, one after the other: as
+                many times less memory, the same gradient and the same number of steps.
             **kwargs: of `keras.Model.compile`. `steps_per_execution` is chosen by the size of the model when left out.
+
+        Raises:
+            BadInput: `accumulate` is no whole number above 0, or does not go with `loss` or `jit_compile`.
         """
+        check_parts(accumulate)
+        if accumulate > 1 and loss is not None:
+            # What a loss divides by is its own affair: parts of it need not add up to it.
+            raise BadInput("accumulate goes with the task's own loss alone; leave out loss, or accumulate.")
+        if accumulate > 1 and jit_compile:
+            raise BadInput("accumulate does not go with jit_compile; leave one of them out.")
         self._recipe = Recipe(**recipe) if isinstance(recipe, dict) else (recipe or Recipe())
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
             "metrics": metrics,
             "jit_compile": jit_compile,
+            "accumulate": accumulate,
             **kwargs,
         }
         self._compile_for(total_steps=1, tokens_per_batch=None)
 
     def _compile_for(self, total_steps, tokens_per_batch, steps_between_looks=None):
         arguments = dict(self._compile_arguments)
-        self._own_loss = arguments["loss"] is None
+        self._own_loss, self._parts = arguments["loss"] is None, arguments.pop("accumulate")
         require_one_machine(self.distribute_strategy, "Fine-tuning runs", "another strategy, such as 'mirrored'")
         if self.distribute_strategy.num_replicas_in_sync > 1:
             # The loop that Keras writes around several steps cannot hold a reduction over replicas.
@@ -78,32 +88,6 @@ class TrainableTask(PresetTask):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The mean of the examples' losses, weighted by `sample_weight`, over all replicas.
-
-        Keras divides by the number of examples of each replica, which is another mean when weights or the replicas'
-        shares differ. The batches of `fit` carry weights `[batch, 2]`, see `bucketed_batches`; plain weights `[batch]`,
-        or none, mean the mean over the replica's own examples.
-        """
-        if not self._own_loss:
-            return super().compute_loss(x, y, y_pred, sample_weight, training=training)
-        return with_gradient_scale(self._mean_loss(y, y_pred, sample_weight), self.loss_weight)
-
-    def _mean_loss(self, y, y_pred, sample_weight):
-        losses = tf.cast(self.example_losses(y, y_pred), tf.float32)
-        if sample_weight is not None and sample_weight.shape.rank == 2:
-            of_loss, of_rows = tf.unstack(sample_weight, num=2, axis=1)
-            return with_shown_value(tf.reduce_sum(losses * of_loss), tf.reduce_sum(of_rows))
-        weights = tf.ones_like(losses) if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        mean = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
-        return mean / self.distribute_strategy.num_replicas_in_sync
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """Keras' metrics; of the weights that the batches of `fit` carry they get those of the loss."""
-        if sample_weight is not None and sample_weight.shape.rank == 2:
-            sample_weight = sample_weight[:, 0]
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def fit(
         self,
@@ -141,7 +125,7 @@ class TrainableTask(PresetTask):
         for name in ("steps_per_epoch", "validation_steps", "validation_batch_size"):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} is not supported: every epoch goes over all rows; leave it out.")
-        rows, found_batch_size = self.learnable_rows(x, y, sample_weight, class_weight)
+        rows, found_batch_size = self.learnable_rows(x, y, sample_weight, class_weight, to_learn=True)
         batch_size = batch_size or found_batch_size or 32
         validation = None
         if validation_split and validation_data is None:
@@ -186,7 +170,7 @@ class TrainableTask(PresetTask):
         return super().preprocess_samples(x, y, sample_weight)
 
     @contextlib.contextmanager
-    def turns(self, rows, batch_size, seed, optimizer, loss_weight=1.0):
+    def turns(self, rows, batch_size, seed, optimizer, loss_weight=1.0, accumulate=1):
         """Training in turns with other tasks over the same encoder.
 
         Args:
@@ -194,12 +178,14 @@ class TrainableTask(PresetTask):
             batch_size, seed: as in `fit`, which sees the same batches in the same order.
             optimizer: a Keras optimizer, built on the variables of all the tasks.
             loss_weight: float. Scales the gradient; the loss that is shown stays.
+            accumulate: int. As in `compile`.
 
         Yields:
             A function that makes one step and returns loss and metrics since `reset_metrics`, a dict of tensors.
         """
         arguments = self._compile_arguments
-        self._compile_arguments = {**arguments, "optimizer": optimizer, "steps_per_execution": 1}
+        chosen = {"optimizer": optimizer, "steps_per_execution": 1, "accumulate": accumulate}
+        self._compile_arguments = {**arguments, **chosen}
         self.loss_weight = loss_weight
         try:
             self._compile_for(total_steps=1, tokens_per_batch=None)
@@ -213,20 +199,23 @@ class TrainableTask(PresetTask):
             self._compile_arguments, self.loss_weight = arguments, 1.0
             self._compile_for(total_steps=1, tokens_per_batch=None)
 
-    def learnable_rows(self, x, y=None, sample_weight=None, class_weight=None):
+    def learnable_rows(self, x, y=None, sample_weight=None, class_weight=None, to_learn=False):
         """What `fit` takes as `TokenizedRows` with targets, and the batch size of a dataset that has one, else None.
+
+        `to_learn` says that they are for training and not to compare with, see `tokenize_to_learn`.
 
         Raises:
             BadInput, ValueError: the data do not fit the task, or there are no targets.
         """
-        rows, batch_size = self._rows(x, y, sample_weight, class_weight)
+        rows, batch_size = self._rows(x, y, sample_weight, class_weight, to_learn)
         if rows.targets is None:
             raise BadInput("There are no targets to learn from or to compare with; pass y, or a dataset of (x, y).")
         return rows, batch_size
 
-    def _rows(self, x, y=None, sample_weight=None, class_weight=None):
+    def _rows(self, x, y=None, sample_weight=None, class_weight=None, to_learn=False):
         """Anything that `fit` takes as `TokenizedRows`, and the batch size of a dataset that has one."""
-        rows, batch_size = (x, None) if isinstance(x, TokenizedRows) else self.tokenize(x, y, sample_weight)
+        tokenize = self.tokenize_to_learn if to_learn else self.tokenize
+        rows, batch_size = (x, None) if isinstance(x, TokenizedRows) else tokenize(x, y, sample_weight)
         longest, positions = int(rows.lengths.max()), self.backbone.config.max_sequence_length
         if longest > positions:
             raise BadInput(
@@ -242,9 +231,17 @@ class TrainableTask(PresetTask):
 
     def tokenize(self, x, y=None, sample_weight=None):
         """Raw input of `fit` as `TokenizedRows`, and the batch size of a dataset that has one, else None."""
+        return self.tokenized_by(self.preprocessor, x, y, sample_weight)
+
+    def tokenize_to_learn(self, x, y=None, sample_weight=None):
+        """As `tokenize`, for what the model is trained on."""
+        return self.tokenize(x, y, sample_weight)
+
+    def tokenized_by(self, preprocessor, x, y=None, sample_weight=None):
+        """As `tokenize`, with another `BertPreprocessor` than the task's own."""
         given = collect(x, y, sample_weight, self.serving_inputs)
         targets = None if given.targets is None else self.targets_to_array(given.targets)
-        return tokenize_rows(self.preprocessor, given.features, targets, given.weights), given.batch_size
+        return tokenize_rows(preprocessor, given.features, targets, given.weights), given.batch_size
 
     def outputs_of(self, rows, batch_size):
         """The model's outputs for `TokenizedRows`, in their order, where outputs are as long as their rows.

@@ -3,9 +3,8 @@
 import keras
 import tensorflow as tf
 
+from bert_keras.characters import MASK
 from bert_keras.tokenizers.preprocessor import BertPreprocessor
-
-MASK = "[MASK]"
 
 
 @keras.saving.register_keras_serializable(package="bert_keras")
@@ -15,6 +14,11 @@ class MaskedTextPreprocessor(BertPreprocessor):
     Call arguments and output as for `BertPreprocessor`, and `mask_positions` besides: int32 `[n, most masks of a row]`,
     where the masks stand, 0 where a row has fewer. Masks that are cut off by `max_length` are not among them.
     """
+
+    @classmethod
+    def like(cls, preprocessor):
+        """One with the tokenizer and the settings of a `BertPreprocessor`."""
+        return cls(preprocessor.tokenizer, max_length=preprocessor.max_length, pair=preprocessor.pair)
 
     def call(self, x, y=None, sample_weight=None, pad_to_max=False):
         token_ids, segment_ids = self.ragged(x)

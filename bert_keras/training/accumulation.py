@@ -3,6 +3,14 @@
 import keras
 import tensorflow as tf
 
+from bert_keras.errors import BadInput
+
+
+def check_parts(accumulate):
+    """Raises `BadInput` where `accumulate`, the number of parts of a batch, is no whole number of at least 1."""
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
+        raise BadInput(f"accumulate is {accumulate!r}; expected a whole number of at least 1.")
+
 
 def summed_over_parts(function, batch, parts, start):
     """The sum of what a function gives for consecutive parts of a batch, one part in memory at a time.
@@ -38,6 +46,33 @@ def summed_over_parts(function, batch, parts, start):
         maximum_iterations=parts,
     )
     return sums
+
+
+def gradients_over_parts(function, batch, parts, variables):
+    """The gradient of a batch, as the sum of those of its parts; see `summed_over_parts`.
+
+    Args:
+        function: takes a part of the batch and gives a list of gradients, None for a variable that the loss leaves
+            alone.
+        batch, parts: as for `summed_over_parts`.
+        variables: list of Keras variables.
+
+    Returns:
+        List of tensors and, for the variables that the loss leaves alone, None.
+    """
+    reached = []
+
+    def dense(part):
+        gradients = function(part)
+        reached[:] = [gradient is not None for gradient in gradients]
+        return [
+            tf.zeros(variable.shape, variable.dtype) if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient, variable in zip(gradients, variables)
+        ]
+
+    sums = summed_over_parts(dense, batch, parts, [tf.zeros(variable.shape, variable.dtype) for variable in variables])
+    # A gradient of zeros would be something else: momentum and weight decay would move the variable.
+    return [total if is_reached else None for total, is_reached in zip(sums, reached)]
 
 
 def _rows(tensor, begin, end, parts):

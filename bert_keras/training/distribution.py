@@ -39,21 +39,23 @@ def get_strategy(strategy, known=STRATEGIES):
     return _mirrored(tuple(device.name for device in devices))
 
 
-def with_shown_value(loss, share_of_rows):
-    """A replica's part of a global loss, with the value that makes Keras show the global loss; its gradient stays.
+def with_shown_value(loss, share_of_rows, parts=1):
+    """A part of a global loss, with the value that makes Keras show the global loss; its gradient stays.
 
-    Keras shows the mean of the replicas' losses, each times the number of replicas and weighted by the replica's rows.
-    Of parts that add up to the global loss that is the global loss only where all replicas have as many rows.
+    Keras shows the mean of the replicas' losses, each times the number of replicas and weighted by the replica's rows;
+    of a batch that is worked through in parts, the mean over all of them. Of parts that add up to the global loss that
+    is the global loss only where all have as many rows.
 
     Args:
-        loss: float32 scalar. This replica's part of the loss.
-        share_of_rows: float32 scalar. This replica's rows over those of all replicas.
+        loss: float32 scalar. This replica's part of the loss, or of its part.
+        share_of_rows: float32 scalar. The rows behind it over those of all replicas.
+        parts: int. In how many parts a replica works through its rows.
 
     Returns:
-        Float32 scalar, `loss` itself on one replica.
+        Float32 scalar, `loss` itself where it is the global one.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas == 1:
+    if replicas == parts == 1:
         return loss
     shown = tf.math.divide_no_nan(loss, share_of_rows * replicas)
     return loss + tf.stop_gradient(shown - loss)

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 
 from bert_keras.errors import BadInput, WorkFailed
+from bert_keras.files import failing_as_work
 from bert_keras.training.checkpoint import CheckpointStore, restore
 from bert_keras.training.dropout_seeds import seed_dropout, seed_generators
 from bert_keras.training.held_out import HeldOut
 from bert_keras.training.held_signals import HeldSignals
 from bert_keras.training.multi_worker import naming_lost_workers
-from bert_keras.training.run_log import RunLog, UnwrittenLog
+from bert_keras.training.run_log import WAY_BACK, RunLog, UnwrittenLog
 from bert_keras.training.workers import Workers
 
 CHECKPOINTS, PRESET, METRICS, LOGS = "checkpoints", "preset", "metrics.jsonl", "logs"
@@ -239,10 +240,9 @@ class PretrainingRun:
         self._save_checkpoint()
         if not self._writes:
             return
-        try:
-            self.model.save_to_preset(os.path.join(self.directory, PRESET))
-        except OSError as error:
-            raise WorkFailed(f"Cannot write {os.path.join(self.directory, PRESET)} ({error}).") from error
+        path = os.path.join(self.directory, PRESET)
+        with failing_as_work(path, WAY_BACK):
+            self.model.save_to_preset(path)
 
     def _save_checkpoint(self):
         state = self._state()

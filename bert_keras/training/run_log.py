@@ -4,7 +4,9 @@ import json
 import os
 import time
 
-from bert_keras.errors import WorkFailed
+from bert_keras.files import failing_as_work
+
+WAY_BACK = "make room there and go on with the run (--resume)"
 
 # What a reader of figures knows already, or cannot compare.
 _NOT_SHOWN = ("step", "phase", "seconds", "tokens")
@@ -61,9 +63,9 @@ class RunLog(UnwrittenLog):
     def __init__(self, directory, metrics, logs, step):
         import tensorflow as tf
 
-        self._path = os.path.join(directory, metrics)
+        self._path, self._logs = os.path.join(directory, metrics), os.path.join(directory, logs)
         self._keep_until(step)
-        self._writer = tf.summary.create_file_writer(os.path.join(directory, logs))
+        self._writer = tf.summary.create_file_writer(self._logs)
         super().__init__()
 
     def write(self, step, figures):
@@ -81,12 +83,9 @@ class RunLog(UnwrittenLog):
     def _append(self, line):
         import tensorflow as tf
 
-        try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise WorkFailed(f"Cannot write {self._path} ({error.strerror}).") from error
-        with self._writer.as_default():
+        with failing_as_work(self._path, WAY_BACK), open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        with failing_as_work(self._logs, WAY_BACK), self._writer.as_default():
             for name, value in line.items():
                 if name not in ("step", "seconds"):
                     tf.summary.scalar(name, value, step=line["step"])
@@ -94,8 +93,9 @@ class RunLog(UnwrittenLog):
         return line
 
     def close(self):
-        """Writes out what TensorBoard's writer still holds."""
-        self._writer.close()
+        """Writes out what TensorBoard's writer still holds. Raises `WorkFailed` where it cannot be written."""
+        with failing_as_work(self._logs, WAY_BACK):
+            self._writer.close()
 
     def _keep_until(self, step):
         if not os.path.exists(self._path):
@@ -103,9 +103,10 @@ class RunLog(UnwrittenLog):
         with open(self._path, encoding="utf-8") as file:
             kept = [line for line in file if _step_of(line) is not None and _step_of(line) <= step]
         temporary = f"{self._path}.new"
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.writelines(kept)
-        os.replace(temporary, self._path)
+        with failing_as_work(self._path, WAY_BACK):
+            with open(temporary, "w", encoding="utf-8") as file:
+                file.writelines(kept)
+            os.replace(temporary, self._path)
 
 
 def _step_of(line):

@@ -34,6 +34,9 @@ class RowStream:
     def __init__(self, count=40, seed=0, length=LENGTH):
         self.rows, self.count, self.seed = draw_rows(count, seed, length), count, seed
 
+    def num_rows(self):
+        return self.count
+
     def advance(self, start, rows):
         epochs, row = divmod(start[1] + rows, self.count)
         return start[0] + epochs, row

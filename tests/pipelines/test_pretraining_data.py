@@ -1,6 +1,7 @@
 """`bert-keras pretrain-data` on Beam's runner of this machine: shards, manifest, what is read back, what is refused."""
 
 import json
+import os
 import random
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from bert_keras.data.row_files import file_sha256
 from tests.bert_keras.cli.tiny import run
+from tests.bert_keras.full_disk import files_up_to
 
 WORDS = [f"{first}{last}" for first in ("ba", "de", "ki", "lo", "mu") for last in ("ra", "ne", "si", "to")]
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -220,3 +222,19 @@ def test_rows_replace_former_ones_and_nothing_else(files, tmp_path):
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     assert pretrain_data(files, tmp_path / "mine").code == 2
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize("size", [100, 5000])
+def test_rows_that_do_not_fit_leave_the_former_ones(files, tmp_path, size):
+    """100 bytes: a worker's report is the first that does not fit; 5,000: a shard."""
+    out = tmp_path / "rows"
+    assert pretrain_data(files, out, "--duplicates", 1, "--shards", 2).code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    with files_up_to(size):
+        outcome = pretrain_data(files, out, "--duplicates", 3, "--shards", 1)
+    lines = [line for line in outcome.stderr.splitlines() if line.startswith("bert-keras: ")]
+    assert (outcome.code, len(lines)) == (1, 1), outcome.stderr
+    assert f"{out}: the disk is full (File too large); what was there before is as it was" in lines[0]
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert os.listdir(tmp_path) == ["rows"]
+    assert pretrain_data(files, out, "--duplicates", 1, "--shards", 1).code == 0

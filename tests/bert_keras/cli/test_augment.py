@@ -2,10 +2,14 @@
 
 import csv
 import json
+import re
 
+import numpy as np
 import pytest
 
-from tests.bert_keras.cli.tiny import run
+from tests.bert_keras.cli.tiny import BAD as AWFUL
+from tests.bert_keras.cli.tiny import GOOD, WORDS, run
+from tests.bert_keras.tiny_encoder import tiny_encoder
 
 TEXTS = ["one two three four", 'five, six seven "eight"', "nine ten eleven", "alone"]
 
@@ -61,7 +65,71 @@ def test_a_table_without_names_is_read_by_number(tmp_path):
     assert first == 'a "b c\tpos' and second.endswith("\tpos") and len(second.split("\t")[0].split()) == 2
 
 
+LIKELY = [*GOOD, *AWFUL, "film"]
+
+
+@pytest.fixture(scope="module")
+def expecting(tmp_path_factory):
+    """A preset that expects nine words in every place, and a full stop even more."""
+    from bert_keras import MaskedTextPreprocessor, PretrainingModel, WordPieceTokenizer
+
+    tokenizer = WordPieceTokenizer(WORDS)
+    model = PretrainingModel(
+        tiny_encoder(WORDS, num_layers=1), MaskedTextPreprocessor(tokenizer, max_length=12), sentence_objective=None
+    )
+    bias = np.zeros(len(WORDS), "float32")
+    bias[[WORDS.index(word) for word in LIKELY]] = 50.0
+    bias[WORDS.index(".")] = 90.0
+    model.mlm_head.bias.assign(bias)
+    path = tmp_path_factory.mktemp("expecting") / "preset"
+    model.save_to_preset(str(path))
+    return path
+
+
+def test_words_come_from_what_a_model_expects(table, tmp_path, expecting):
+    args = ("--preset", expecting, "--operation", "replace", "--copies", 3, "--rate", 0.5, "--out", tmp_path / "o.csv")
+    outcome = run("augment", table, *args)
+    assert outcome.code == 0, outcome.stderr
+    with open(tmp_path / "o.csv", newline="") as file:
+        _, *rows = csv.reader(file)
+    assert [row[0] for row in rows] == [str(number) for number in range(4) for _ in range(4)]
+    for number, text, label in rows:
+        assert label == "ab"[int(number) % 2]
+        former = re.findall(r"\w+", TEXTS[int(number)])
+        new = [word for word, was in zip(re.findall(r"\w+", text), former, strict=True) if word != was]
+        assert set(new) <= set(LIKELY) and len(new) == (
+            0 if text == TEXTS[int(number)] else round(len(former) / 2) or 1
+        )
+    first = (tmp_path / "o.csv").read_text()
+    run("augment", table, *args)
+    assert (tmp_path / "o.csv").read_text() == first
+
+
+def test_masks_are_written_for_words_and_both_texts_of_a_pair_draw_apart(tmp_path):
+    (tmp_path / "t.jsonl").write_text(json.dumps({"text": "a b c d e", "text_pair": "a b c d e", "label": 1}) + "\n")
+    args = ("--operation", "mask", "--column", "text", "--column", "text_pair", "--copies", 4, "--out", "-")
+    rows = run("augment", tmp_path / "t.jsonl", *args).rows
+    assert len(rows) == 5 and all(row["label"] == 1 for row in rows)
+    assert all(row["text"].split().count("[MASK]") == 1 for row in rows[1:])
+    assert any(row["text"] != row["text_pair"] for row in rows[1:])
+
+
+def test_masks_are_not_written_unless_they_are_asked_for(table, tmp_path):
+    run("augment", table, "--out", tmp_path / "o.csv", "--copies", 20)
+    assert "MASK" not in (tmp_path / "o.csv").read_text()
+
+
+@pytest.mark.parametrize("field", ["tags", "spans", "answers"])
+def test_labels_of_words_are_refused(tmp_path, field):
+    (tmp_path / "t.jsonl").write_text(json.dumps({"text": "a b", field: []}) + "\n")
+    outcome = run("augment", tmp_path / "t.jsonl", "--out", tmp_path / "o.jsonl")
+    assert outcome.code == 2 and f"t.jsonl, row 1, field '{field}': labels of words or places" in outcome.stderr
+    assert not (tmp_path / "o.jsonl").exists()
+
+
 BAD = {
+    "two kinds of words": (("--synonyms", "s.txt", "--preset", "p"), "--synonyms and --preset both give words"),
+    "a preset that is none": (("--preset", "nowhere"), "nowhere"),
     "no such column": (("--column", "txt"), "there is no column 'txt' for 'text' (did you mean 'text'?)"),
     "words from nowhere": (("--operation", "insert"), "The operation 'insert' needs words"),
     "a rate of 2": (("--rate", 2), "The rate is 2.0; expected a number above 0, up to 1"),

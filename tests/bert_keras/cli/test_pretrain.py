@@ -155,6 +155,7 @@ def from_texts(preset, tmp_path_factory):
     train, held_out = write_texts(folder / "train.txt"), write_texts(folder / "eval.txt", 1, documents=6)
     args = ("--corpus", train, "--eval", held_out, "--eval-every", 3, "--eval-rows", 12, "--objective", "sop")
     args += ("--steps", 4, "--steps", 2, "--max-length", 16, "--max-length", 24, "--masking", "whole-word")
+    args += ("--dropout", 0, "--output-bias", "counts")
     outcome = pretrain(preset, folder / "run", *args, "--learning-rate", 1e-2)
     assert outcome.code == 0, outcome.stderr
     return folder, args, outcome

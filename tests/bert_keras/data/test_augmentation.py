@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bert_keras.data.augmentation import Augmentation, Predictions, Synonyms
+from bert_keras.data.augmentation import OPERATIONS, Augmentation, Predictions, Synonyms
 from bert_keras.errors import BadInput
 
 TEXT = "one two three four five six seven eight nine ten"
@@ -67,16 +67,63 @@ def test_a_word_without_a_synonym_is_left_for_one_that_has_some():
     assert changed("replace", "alpha beta") == changed("insert", "alpha beta") == "alpha beta"
 
 
-def test_predictions_see_the_text_with_the_place_hidden():
+def test_masking_hides_whole_words_and_leaves_punctuation():
+    hidden = changed("mask").split()
+    assert hidden.count("[MASK]") == 2 and all(a in (b, "[MASK]") for a, b in zip(hidden, WORDS, strict=True))
+    assert changed("mask", "well-known, (Done)!", rate=1.0) == "[MASK], ([MASK])!"
+    assert changed("mask", "我在", rate=1.0) == "[MASK][MASK]"
+
+
+def test_a_mask_that_stands_in_a_text_is_a_word_and_stays_whole():
+    for text in ("a [MASK], b", "([MASK]) b", "我[MASK]在"):
+        for operation in ("mask", "delete", "swap"):
+            result = changed(operation, text, rate=0.4)
+            assert result.count("[MASK]") in ((1, 2) if operation == "mask" else (0, 1))
+            assert not {"[", "]", "MASK"} & set(result.replace("[MASK]", ""))
+
+
+def predictions(answers, seen=None):
+    """A model that expects `answers` for every mask that it reads: the first two of a text."""
+
+    def predict(texts):
+        if seen is not None:
+            seen.append(texts)
+        return [[answers] * min(text.count("[MASK]"), 2) for text in texts]
+
+    return Predictions(predict)
+
+
+def test_predictions_see_all_texts_at_once_with_their_places_hidden():
     seen = []
+    augment = Augmentation(("replace",), 0.5, predictions(["zwei"], seen))
+    assert augment.many(["two", "One, two!"], [0, 1], [0, 0])[0] == "zwei"
+    (texts,) = seen
+    assert texts[0] == "[MASK]" and texts[1] in ("[MASK], two!", "One, [MASK]!")
+    assert augment("One.", 5) == "Zwei."
 
-    def predict(words, index):
-        seen.append((tuple(words), index))
-        return ["two", "zwei"]
 
-    assert changed("replace", "two", source=Predictions(predict)) == "zwei"
-    assert changed("insert", "two", source=Predictions(predict)) in ("two two", "two zwei", "zwei two")
-    assert seen[0] == ((None,), 0) and seen[1] in [((None, "two"), 0), (("two", None), 1)]
+def test_a_word_is_not_replaced_by_itself():
+    assert changed("replace", "Two", source=predictions(["two", "zwei"])) == "Zwei"
+    assert changed("replace", "Two", source=predictions(["two"])) == "Two"
+
+
+def test_predicted_words_are_put_between_words():
+    for number in range(10):
+        inserted = changed("insert", source=predictions(["and"]), number=number).split()
+        assert inserted.count("and") == 2 and [word for word in inserted if word != "and"] == WORDS
+    assert changed("insert", "two", source=predictions(["and"])) in ("and two", "two and")
+
+
+def test_masks_that_the_model_does_not_read_or_has_no_word_for_leave_the_text_as_it_is():
+    replaced = changed("replace", rate=1.0, source=predictions(["x"])).split()
+    assert replaced == ["x", "x", *WORDS[2:]]
+    inserted = changed("insert", rate=1.0, source=predictions(["x"])).split()
+    assert inserted.count("x") == 2 and [word for word in inserted if word != "x"] == WORDS
+    for operation in ("replace", "insert"):
+        assert changed(operation, source=predictions([])) == TEXT
+        assert changed(operation, "a [MASK] b", source=predictions(["x"])) == "a [MASK] b"
+    seen = []
+    assert changed("replace", "!!! ...", source=predictions(["x"], seen)) == "!!! ..." and not seen
 
 
 def test_the_same_number_gives_the_same_text_and_another_epoch_or_seed_does_not():
@@ -97,7 +144,7 @@ def test_the_same_number_gives_the_same_text_and_another_epoch_or_seed_does_not(
 
 @given(st.text(max_size=40), st.integers(0, 99), st.floats(0.01, 1.0))
 def test_any_text_survives(text, number, rate):
-    for operation in ("replace", "insert", "delete", "swap"):
+    for operation in OPERATIONS:
         result = Augmentation((operation,), rate, SYNONYMS)(text, number)
         assert bool(result.strip()) == bool(text.strip())
 
@@ -121,7 +168,7 @@ def test_a_list_without_synonyms_is_refused(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"operations": ("shuffle",)}, "no operation 'shuffle'; expected some of replace, insert, delete, swap"),
+        ({"operations": ("shuffle",)}, "no operation 'shuffle'; expected some of mask, replace, insert, delete, swap"),
         ({"operations": ()}, "no operation ''"),
         ({"operations": ("swap",), "rate": 0.0}, "The rate is 0.0"),
         ({"operations": ("swap", "insert")}, "The operation 'insert' needs words"),

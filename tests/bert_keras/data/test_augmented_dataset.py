@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bert_keras.data.augmentation import Augmentation
+from bert_keras.data.augmentation import Augmentation, Predictions
 from bert_keras.errors import BadInput
 from tests.bert_keras.data.pretraining_world import CLS, FIRST, MASK, PAD, SEP, PlainTokenizer
 
@@ -38,6 +38,26 @@ def test_texts_of_a_dict_are_chosen_by_name(tf, augmented_dataset):
     dataset = tf.data.Dataset.from_tensor_slices({"text": TEXTS, "text_pair": TEXTS})
     (row, *_) = augmented_dataset.augment_texts(dataset, AUGMENT, features=["text_pair"]).as_numpy_iterator()
     assert row["text"].decode() == TEXTS[0] and row["text_pair"].decode() == AUGMENT(TEXTS[0], 0)
+
+
+@pytest.mark.parametrize("operation", ["mask", "replace", "insert", "delete", "swap"])
+def test_every_operation_runs_with_words_of_a_model_and_keeps_labels(tf, augmented_dataset, operation):
+    """70 texts make three questions to the model; pairs draw apart, each text as outside of `tf.data`."""
+    asked = []
+
+    def predict(texts):
+        asked.append(len(texts))
+        return [[["word"]] * text.count("[MASK]") for text in texts]
+
+    augment = Augmentation((operation,), 0.3, Predictions(predict), seed=4)
+    texts = [f"a{number} b c d" for number in range(70)]
+    dataset = tf.data.Dataset.from_tensor_slices(({"text": texts, "text_pair": texts[::-1]}, np.arange(70)))
+    rows = list(augmented_dataset.augment_texts(dataset, augment, ["text", "text_pair"]).as_numpy_iterator())
+    assert asked == ([32, 32, 32, 32, 6, 6] if operation in ("replace", "insert") else [])
+    assert [label for _, label in rows] == list(range(70))
+    for number, (row, _) in enumerate(rows):
+        assert row["text"].decode() == augment(texts[number], number) != texts[number]
+        assert row["text_pair"].decode() == augment(texts[-1 - number], number, epoch=1)
 
 
 def test_a_text_that_is_not_there_is_refused(tf, augmented_dataset):

@@ -268,3 +268,25 @@ def test_rows_without_a_label_are_refused_by_a_model_with_a_sentence_objective(m
     del rows["sentence_label"]
     with pytest.raises(BadInput, match="no 'sentence_label', which this model learns from; build the model with"):
         train(make_model(run_eagerly=True), rows, 4)
+
+
+def test_dropout_of_a_run_is_its_own_and_the_preset_keeps_the_encoders(make_model, train, tmp_path):
+    """Without dropout the step is that of an encoder that never had any; what is saved has it again."""
+    from bert_keras import BertBackbone
+
+    plain, model = make_model(), make_model(dropout=0.3)
+    model.compile(model.optimizer, dropout=0.0)
+    for weight, value in zip(model.trainable_weights, plain.trainable_weights, strict=True):
+        weight.assign(value)
+    assert_equal(train(model, draw_rows(16), 8), train(plain, draw_rows(16), 8))
+    model.save_to_preset(str(tmp_path / "preset"))
+    config = BertBackbone.from_preset(str(tmp_path / "preset")).config
+    assert (config.dropout, config.attention_dropout) == (0.3, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("dropout", "said"), [(1.0, "dropout is 1.0; expected"), (0.1, "made without any; expected 0")]
+)
+def test_dropout_that_cannot_be_is_refused(make_model, dropout, said):
+    with pytest.raises(BadInput, match=said):
+        make_model().compile(dropout=dropout)

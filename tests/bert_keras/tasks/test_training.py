@@ -142,6 +142,34 @@ class TestWeights:
             model.fit(["a"], [0.5] if not labels else [["a"]], class_weight="balanced")
 
 
+class TestMasksInTexts:
+    """`[MASK]`, which augmentation writes, is the mask token for training, and for nothing else."""
+
+    def test_fit_reads_them_as_the_mask_token(self, make_classifier, tokenizer):
+        texts, labels = ["good [MASK]", "[MASK] bad plot", "a [MASK], fine"] * 4, ["pos", "neg", "pos"] * 4
+        rows = make_classifier(backbone=SMALL).tokenize_to_learn(texts[:3])[0]
+        cls, sep, mask = tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id
+        good, bad, plot, a, unk, fine = map(tokenizer.token_to_id, ("good", "bad", "plot", "a", "[UNK]", "fine"))
+        expected = [cls, good, mask, sep, cls, mask, bad, plot, sep, cls, a, mask, unk, fine, sep]
+        assert rows.token_ids.tolist() == expected
+        found = []
+        for given in (texts, make_classifier(backbone=SMALL).tokenize_to_learn(texts, labels)[0]):
+            model = make_classifier(backbone=SMALL)
+            model.fit(given, labels if given is texts else None, epochs=2, batch_size=4, verbose=0)
+            found.append(model.get_weights())
+        assert largest_difference(*found) == 0
+
+    def test_predict_reads_them_as_plain_text(self, make_classifier, tokenizer):
+        model = make_classifier(backbone=SMALL)
+        assert tokenizer.mask_token_id not in model.tokenize(["a [MASK] film"])[0].token_ids
+
+    def test_both_texts_of_a_pair_may_have_them(self, make_classifier, tokenizer):
+        model = make_classifier(backbone=SMALL, pair=True)
+        rows, _ = model.tokenize_to_learn({"text": ["a [MASK]"], "text_pair": ["[MASK] film"]})
+        assert np.flatnonzero(rows.token_ids == tokenizer.mask_token_id).tolist() == [2, 4]
+        assert rows.segment_ids.tolist() == [0, 0, 0, 0, 1, 1, 1]
+
+
 class TestValidation:
     def test_a_split_takes_the_last_rows_away_from_training(self, make_classifier, data):
         model, steps = make_classifier(backbone=SMALL), Steps()
