@@ -19,7 +19,7 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
         features: which texts of a dict are changed.
 
     Raises:
-        BadInput: elements have no such feature.
+        BadInput: elements have no such feature, or the dataset is batched.
     """
     features = tuple(features)
     first = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
@@ -27,9 +27,13 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
     if missing:
         raise BadInput(f"The dataset has no text {missing[0]!r}; its features are {', '.join(map(repr, first))}.")
 
+    if any(spec.shape.rank for spec in (map(first.get, features) if isinstance(first, dict) else [first])):
+        raise BadInput("The dataset is batched; expected one text at a time: augment first, then batch.")
+
     def changed(number, text, place):
         def call(number, text):
-            return augment(text.decode("utf-8"), int(number), epoch=place).encode("utf-8")
+            # As the tokenizer reads it: what is no UTF-8 becomes U+FFFD.
+            return augment(text.decode("utf-8", "replace"), int(number), epoch=place).encode("utf-8")
 
         result = tf.numpy_function(call, [number, text], tf.string, stateful=False)
         return tf.ensure_shape(result, [])
