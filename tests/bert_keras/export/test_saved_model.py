@@ -133,6 +133,9 @@ def test_pairs_take_two_texts(random_classifier, serve, texts, tmp_path):
     want = expected(task, pairs)
     assert_same_answers(served("serving_default", **pairs), want)
     assert_same_answers(served("examples", examples=examples(**pairs)), want)
+    for first, second in ((3, 1), (1, 3), (2, 3)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="text, text_pair differ in their number of texts"):
+            served("serving_default", text=texts[:first], text_pair=texts[:second])
 
 
 def test_method_names_are_those_that_tensorflow_serving_asks_for(served):
