@@ -5,12 +5,10 @@ import contextlib
 import keras
 
 from bert_keras.errors import BadInput, nearest
-from bert_keras.tasks.trainable import pooler_may_rest, unpack
+from bert_keras.tasks.trainable import batch_size_of, pooler_may_rest, unpack
 from bert_keras.training.batching import number_of_batches
 from bert_keras.training.recipe import Recipe
 from bert_keras.training.sampling import draw_turns, sampling_probabilities
-
-_BATCH_SIZE = 32
 
 
 class JointTraining(keras.Model):
@@ -25,12 +23,12 @@ class JointTraining(keras.Model):
         """Chooses how to train. Without arguments: the fine-tuning recipe, over the steps of all tasks.
 
         Args:
-            optimizer: a Keras optimizer instead of the recipe's. Keras' own correct Adam's first moments of a head by
-                the number of all steps; the recipe's by the head's own.
+            optimizer: a Keras optimizer, or the name of one, instead of the recipe's. Keras' own correct Adam's first
+                moments of a head by the number of all steps; the recipe's by the head's own.
             recipe: a `Recipe` with other numbers, or a dict of its fields.
         """
         self._recipe = Recipe(**recipe) if isinstance(recipe, dict) else (recipe or Recipe())
-        self._given_optimizer = optimizer
+        self._given_optimizer = None if optimizer is None else keras.optimizers.get(optimizer)
 
     def fit(
         self,
@@ -153,7 +151,7 @@ class JointTraining(keras.Model):
         """Raw data by task as `TokenizedRows` with targets, and the tasks' batch sizes."""
         self._check_names(data)
         found = {name: self.tasks[name].learnable_rows(*unpack(data[name])) for name in self.tasks if name in data}
-        sizes = {name: batch_size or own or _BATCH_SIZE for name, (_, own) in found.items()}
+        sizes = {name: batch_size_of(batch_size, own) for name, (_, own) in found.items()}
         return {name: rows for name, (rows, _) in found.items()}, sizes
 
     def _check_names(self, data):

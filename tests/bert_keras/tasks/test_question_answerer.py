@@ -81,7 +81,12 @@ class TestLearning:
         of_none = 1 - scores.sum(1)
         np.testing.assert_allclose(np.log(of_none / scores[:, 0]), served["null_score"].numpy(), atol=2e-3)
 
-    @pytest.mark.parametrize("target", [None, (4, 7), [4, 7], Answer("ada", 4), [Answer("x", None), Answer("ada", 4)]])
+    @pytest.mark.parametrize("target", [
+        None, (4, 7), [4, 7], [np.int64(4), np.int64(7)], np.array([4, 7]), Answer("ada", 4),
+        [Answer("x", None), Answer("ada", 4)], {"text": "ada", "answer_start": 4},
+        {"text": ["ada", "a"], "answer_start": [4, 4]},
+        {"text": np.array(["ada"], object), "answer_start": np.array([4], "int32")},
+    ])  # fmt: skip
     def test_forms_of_targets(self, target):
         given = make().given({"question": ["who ?"], "context": ["met ada ."]}, [target])
         assert given.places == [(-1, -1) if target is None else (4, 7)]
