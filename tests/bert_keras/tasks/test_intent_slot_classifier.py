@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from bert_keras import IntentSlotClassifier, WordPieceTokenizer, WordPreprocessor, load_task
 from bert_keras.errors import BadInput
+from bert_keras.export.model import ServingModel
 from bert_keras.metrics import intent_slot_metrics
 from tests.bert_keras.tiny_encoder import tiny_encoder
 
@@ -181,6 +182,12 @@ def served_intents(*names):
         "slots_count": np.zeros(len(names), int),
         **nothing,
     }
+
+
+def test_no_utterances_have_no_intents_in_the_graph():
+    model = make()
+    served = model.served_answers({"text": tf.constant([], tf.string)}, ServingModel(model).outputs)
+    assert {len(values) for values in served.values()} == {0} and served["intent_names"].shape == (0, 2)
 
 
 def test_an_unknown_intent_of_a_file_is_named_with_its_row(trained, tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bert_keras import QuestionAnswerer, QuestionPreprocessor, WordPieceTokenizer, load_task
 from bert_keras.data.squad import Answer
 from bert_keras.errors import BadInput
+from bert_keras.export.model import ServingModel
 from bert_keras.metrics import squad_metrics
 from bert_keras.tasks.question_answerer import window_spans
 from tests.bert_keras.tiny_encoder import tiny_encoder
@@ -276,6 +277,13 @@ class TestMeasuring:
         records = self.squad(tmp_path / "dev.json", [("北京北京", [("北京", 0)])])
         assert QuestionAnswerer.describe_targets(records)["metric"] == "cmrc"
         assert QuestionAnswerer.describe_targets(records, metric="squad")["metric"] == "squad"
+
+
+def test_no_questions_have_no_answers_in_the_graph():
+    model, none = make(unanswerable=True, n_best=3), tf.constant([], tf.string)
+    served = model.served_answers({"question": none, "context": none}, ServingModel(model).outputs)
+    assert {len(values) for values in served.values()} == {0}
+    assert served["n_best_text"].shape == (0, 3) and served["answer"].dtype == tf.string
 
 
 class TestRefusals:
