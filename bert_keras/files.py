@@ -2,14 +2,17 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 
 from bert_keras.errors import BadInput, WorkFailed
 
-# A directory with one of these in it is an output (a preset, a SavedModel, a run) that a later one may replace.
-OURS = ("config.json", "saved_model.pb", "train_args.json", "checkpoint.json")
+# A directory with one of these in it is an output (a SavedModel, a run) that a later one may replace; and so is one
+# with this file of a preset, where it names a class.
+OURS = ("saved_model.pb", "train_args.json", "checkpoint.json")
+PRESET_CONFIG, PRESET_CLASS = "config.json", "registered_name"
 
 
 # A disk without room, a quota that is used up, a file that may not grow any more.
@@ -66,19 +69,15 @@ def failing_as_work(path, way_out):
 def replaced_directory(path):
     """Gives a new directory beside `path` to write into, and puts it in the place of `path` at the end.
 
-    When the body fails, `path` stays as it was.
+    When the body fails, `path` stays as it was. Where `path` is a link, what it points to is replaced.
 
     Raises:
         BadInput: the directory cannot be written there, or holds files of someone else, which would be lost.
+        WorkFailed: it could be when this began and cannot be any more; what was written lies beside it.
     """
-    path = os.path.abspath(os.fspath(path))
+    path = os.path.realpath(path)
+    _check_replaceable(path)
     parent = os.path.dirname(path)
-    if os.path.exists(path) and not os.path.isdir(path):
-        raise BadInput(f"Cannot write the directory {path}: a file of that name is there; choose another name.")
-    if os.path.isdir(path) and os.listdir(path) and not any(os.path.exists(os.path.join(path, name)) for name in OURS):
-        raise BadInput(
-            f"Cannot write the directory {path}: it holds other files, which would be lost; choose another name."
-        )
     try:
         os.makedirs(parent, exist_ok=True)
         new = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=parent)
@@ -90,9 +89,48 @@ def replaced_directory(path):
         # mkdtemp makes directories that only their owner may enter.
         os.chmod(new, 0o777 & ~_umask())
         yield new
-        _swap(new, path)
+        _put_in_place(new, path)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _check_replaceable(path):
+    """Raises `BadInput` where a new directory cannot take the place of `path`."""
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise BadInput(f"Cannot write the directory {path}: a file of that name is there; choose another name.")
+    if os.path.ismount(path):
+        raise BadInput(f"Cannot write the directory {path}: it is a mount point; name a directory in it.")
+    # A process whose working directory is replaced finds nothing by relative paths any more, nor does the shell.
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.commonpath([path, os.getcwd()]) == path:
+            raise BadInput(f"Cannot write the directory {path}: it is in use as the working directory; name one in it.")
+    if os.path.isdir(path) and os.listdir(path) and not _is_ours(path):
+        raise BadInput(
+            f"Cannot write the directory {path}: it holds other files, which would be lost; choose another name."
+        )
+
+
+def _is_ours(path):
+    if any(os.path.exists(os.path.join(path, name)) for name in OURS):
+        return True
+    try:
+        with open(os.path.join(path, PRESET_CONFIG), encoding="utf-8") as file:
+            config = json.load(file)
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and PRESET_CLASS in config
+
+
+def _put_in_place(new, path):
+    """`_swap`, which must not cost hours of work where something has come in the way since."""
+    try:
+        _check_replaceable(path)
+        _swap(new, path)
+    except (BadInput, OSError) as error:
+        kept = tempfile.mkdtemp(prefix=f"{os.path.basename(path)}.", dir=os.path.dirname(path))
+        os.rename(new, kept)
+        reason = str(error).rstrip(".") if isinstance(error, BadInput) else f"{path}: {error.strerror}"
+        raise WorkFailed(f"What was written lies in {kept}, for it could not be put in its place. {reason}.") from error
 
 
 def _swap(new, path):
@@ -101,12 +139,13 @@ def _swap(new, path):
         return
     # A directory that is not empty cannot be renamed over: the former one steps aside first.
     former = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", suffix=".old", dir=os.path.dirname(path))
-    os.rename(path, os.path.join(former, "former"))
     try:
-        os.rename(new, path)
-    except OSError:
-        os.rename(os.path.join(former, "former"), path)
-        raise
+        os.rename(path, os.path.join(former, "former"))
+        try:
+            os.rename(new, path)
+        except OSError:
+            os.rename(os.path.join(former, "former"), path)
+            raise
     finally:
         shutil.rmtree(former, ignore_errors=True)
 

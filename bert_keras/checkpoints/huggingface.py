@@ -249,12 +249,17 @@ def _read_vocabulary(path):
     if os.path.exists(plain):
         return read_vocabulary(plain)
     file = os.path.join(path, "tokenizer.json")
-    ids = _read_json(file).get("model", {}).get("vocab") if os.path.exists(file) else None
-    if not ids:
+    model = _read_json(file).get("model") if os.path.exists(file) else None
+    ids = model.get("vocab") if isinstance(model, dict) else None
+    # Other kinds of tokenizers have a list there, or are named.
+    if not ids or not isinstance(ids, dict) or model.get("type", "WordPiece") != "WordPiece":
         raise BadInput(
             f"{path} has neither vocab.txt nor a tokenizer.json with a WordPiece vocabulary; copy one there."
         )
-    return sorted(ids, key=ids.get)
+    pieces = sorted(ids, key=ids.get)
+    if [ids[piece] for piece in pieces] != list(range(len(pieces))):
+        raise BadInput(f"{file} has ids that are missing or given twice; expected one piece for each id from 0 on.")
+    return pieces
 
 
 def _read_json(path):

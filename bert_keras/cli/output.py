@@ -24,6 +24,8 @@ def new_directory(path: str | os.PathLike, replace_ours: bool = True) -> Iterato
         BadInput: at once, when `path` cannot be written or holds what must not be replaced.
         WorkFailed: the disk became full; what was there is as it was.
     """
+    if not os.fspath(path):
+        raise BadInput("the name of the directory to write is empty; expected one: is a variable of the shell not set?")
     # A link stays a link: what it points to is replaced.
     target = Path(os.path.realpath(path))
     _check_replaceable(path, target, replace_ours)

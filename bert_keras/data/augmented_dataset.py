@@ -24,7 +24,7 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
             `mask_tokens` leaves every token in its place.
 
     Raises:
-        BadInput: elements have no such feature.
+        BadInput: elements have no such feature, or the dataset is batched.
     """
     features = tuple(features)
     first = dataset.element_spec[0] if isinstance(dataset.element_spec, tuple) else dataset.element_spec
@@ -32,11 +32,15 @@ def augment_texts(dataset: tf.data.Dataset, augment: Augmentation, features: Ite
     if missing:
         raise BadInput(f"The dataset has no text {missing[0]!r}; its features are {', '.join(map(repr, first))}.")
 
+    if any(spec.shape.rank for spec in (map(first.get, features) if isinstance(first, dict) else [first])):
+        raise BadInput("The dataset is batched; expected one text at a time: augment first, then batch.")
+
     def changed(numbers, texts, place):
         def call(numbers, texts):
             # A single text comes as bytes, a batch as an array of them.
             texts = np.asarray(texts, object)
-            decoded = [text.decode("utf-8") for text in texts.ravel()]
+            # As the tokenizer reads it: what is no UTF-8 becomes U+FFFD.
+            decoded = [text.decode("utf-8", "replace") for text in texts.ravel()]
             found = augment.many(decoded, np.ravel(numbers).tolist(), [place] * len(decoded))
             return np.array([text.encode("utf-8") for text in found], object).reshape(texts.shape)
 

@@ -50,9 +50,15 @@ def missing(role: str, names: Sequence[str], aliases: Sequence[str], source: str
     """The error for a required role that finds no column: what there is, and how to choose."""
     looked_for = ", ".join((role, *aliases))
     return BadInput(
-        f"{source}: no column for {role!r} (looked for {looked_for}); the columns are {_listed(names)}: choose one "
-        f"with columns={{{role!r}: NAME or NUMBER}} (on the command line --column {role}=NAME)"
+        f"{source}: no column for {role!r} (looked for {looked_for}); the columns are {_listed(names)}"
+        f"{_other_delimiter(names)}: choose one with columns={{{role!r}: NAME or NUMBER}} (on the command line "
+        f"--column {role}=NAME)"
     )
+
+
+def _other_delimiter(names: Sequence[str]) -> str:
+    found = [delimiter for delimiter in ";\t,|" if len(names) == 1 and delimiter in names[0]]
+    return f" (parted by {found[0]!r}? fields are parted by commas in .csv and by tabs in .tsv)" if found else ""
 
 
 def named(names: Sequence[str], choice: str | int, role: str, source: str) -> int:

@@ -37,16 +37,18 @@ class Document:
     row: int
 
 
-def corpus_files(patterns: Iterable[str | os.PathLike], tables: bool = False) -> list[str]:
+def corpus_files(patterns: Iterable[str | os.PathLike] | str | os.PathLike, tables: bool = False) -> list[str]:
     """The files that paths and globs (`news/**/*.txt.gz`) name: sorted within a glob, each file once.
 
     Args:
-        patterns: paths and globs.
+        patterns: paths and globs, or a single one.
         tables: whether files may be tables, as those of texts and translations are.
 
     Raises:
         BadInput: a pattern names no file, or a directory, or a table.
     """
+    if isinstance(patterns, (str, os.PathLike)):
+        patterns = [patterns]
     found: dict[str, None] = {}
     for pattern in map(os.fspath, patterns):
         # A name with a bracket in it is a name first.

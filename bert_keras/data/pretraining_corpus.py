@@ -61,7 +61,7 @@ def load_corpus(
     """Reads and tokenizes files, all of them in memory: about five bytes a token.
 
     Args:
-        files: paths and globs.
+        files: paths and globs, or a single one.
         tokenizer: a `WordPieceTokenizer`.
         settings: `CorpusSettings`.
         progress: is told how many documents are done.

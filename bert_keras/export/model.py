@@ -51,6 +51,7 @@ class ServingModel(tf.Module):
         tokens = {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": padding_mask}
         if self._reads_rows_only:
             tokens = _without_common_padding(tokens)
+        tokens = _with_a_column(tokens)
         with self.weights():
             if self.encoder is None:
                 return self._task.value(tokens, training=False)
@@ -110,3 +111,9 @@ def _without_common_padding(tokens):
     # shapes to prepare for, but the padding costs more than that.
     kept = tf.maximum(tf.reduce_max(places), 1)
     return {name: values[:, :kept] for name, values in tokens.items()}
+
+
+def _with_a_column(tokens):
+    """One column at least: in a batch without rows the rows have no length, and no first token to read."""
+    short = tf.maximum(1 - tf.shape(tokens["token_ids"])[1], 0)
+    return {name: tf.pad(values, [[0, 0], [0, short]]) for name, values in tokens.items()}

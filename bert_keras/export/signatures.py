@@ -39,6 +39,7 @@ def build_signatures(task, model, targets=False):
             return task.served_answers(texts, model.outputs)
 
     def tokens_answers(inputs):
+        inputs = _of_one_shape(inputs)
         with model.weights():
             return task.token_answers(model.outputs(**inputs))
 
@@ -47,7 +48,7 @@ def build_signatures(task, model, targets=False):
         return task.inputs_of_examples(tf.io.parse_example(serialized, task.example_inputs))
 
     signatures = {
-        DEFAULT: Signature(_traced(lambda **texts: answers(texts), text)),
+        DEFAULT: Signature(_traced(lambda **texts: answers(_of_one_size(texts)), text)),
         "tokens": Signature(_traced(lambda **inputs: tokens_answers(inputs), tokens)),
         "examples": Signature(_traced(lambda examples: answers(parse(examples)), [_strings("examples")])),
     }
@@ -87,6 +88,28 @@ def _targets(task, serialized):
 def _strings(name):
     # Exactly [None]: what TFX' InfraValidator takes for serialized examples, and what batching servers can join.
     return tf.TensorSpec([None], tf.string, name=name)
+
+
+def _of_one_size(texts):
+    """The texts, with an error in the graph where there are not as many of each: some ops would repeat or drop rows."""
+    if len(texts) == 1:
+        return texts
+    sizes = tf.stack([tf.size(values) for values in texts.values()])
+    return _alike(texts, sizes, "differ in their number of texts; expected as many of each:")
+
+
+def _of_one_shape(tokens):
+    """The rows of token ids, with an error in the graph where the shapes differ: a mask of one row would do for all."""
+    shapes = tf.stack([tf.shape(values) for values in tokens.values()])
+    return _alike(tokens, shapes, "differ in shape; expected one shape [rows, length] for all:")
+
+
+def _alike(inputs, sizes, said):
+    """The inputs as they are, which come to be only where all sizes are alike."""
+    check = tf.debugging.Assert(tf.reduce_all(sizes == sizes[:1]), [f"The inputs {', '.join(inputs)} {said}", sizes])
+    # A server's session runs what the outputs need and nothing else.
+    with tf.control_dependencies([check]):
+        return {name: tf.identity(values) for name, values in inputs.items()}
 
 
 def _of(answers, *names):

@@ -60,7 +60,10 @@ def best_spans(outputs, encoded, longest, count):
         ragged = tf.RaggedTensor.from_value_rowids(
             values, tf.cast(windows.document, tf.int64), tf.shape(encoded.context, tf.int64)[0], validate=False
         )
-        return ragged.merge_dims(1, 2).to_tensor(fill)
+        dense = ragged.merge_dims(1, 2).to_tensor(fill)
+        # Without a document there is no window that has as many as wanted.
+        short = tf.maximum(count - tf.shape(dense)[1], 0)
+        return tf.pad(dense, [[0, 0], [0, short]], constant_values=fill)
 
     scores, order = tf.math.top_k(of_documents(scores, 2 * NEVER), count)
     first, last = (tf.gather(of_documents(values, -1), order, batch_dims=1) for values in (first, last))

@@ -35,23 +35,56 @@ def collect(x, y, sample_weight, names):
     if isinstance(x, tf.data.Dataset):
         if y is not None or sample_weight is not None:
             raise ValueError("y and sample_weight must be in the dataset when x is a tf.data.Dataset.")
-        return _collect_dataset(x, names)
+        given = _collect_dataset(x, names)
+    else:
+        given = _collect_rows(x, y, sample_weight, names)
+    if given.weights is not None and not given.weights.any():
+        raise ValueError("sample_weight is 0 throughout; expected a row that counts.")
+    return given
+
+
+def rows_of(values):
+    """The rows of a list, an array, a tensor, a pandas column, or a data frame of one column, as a list.
+
+    Raises:
+        ValueError: a data frame has several columns: which of them is meant, or their order, is not known.
+    """
+    if is_frame(values):
+        if len(values.columns) != 1:
+            raise ValueError(
+                f"A data frame with the columns {list(values.columns)!r:.80} stands where one column belongs; pass "
+                "that column, or an array (frame[names].to_numpy())."
+            )
+        values = values[values.columns[0]]
+    if hasattr(values, "numpy"):
+        values = values.numpy()
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def is_frame(values):
+    """Whether it is a data frame: a list of it would be the names of its columns."""
+    return hasattr(values, "columns") and hasattr(values, "to_numpy")
+
+
+def _collect_rows(x, y, sample_weight, names):
     features = {name: _strings(values, name) for name, values in _by_name(x, names).items()}
     count = len(features[names[0]])
     weights = None if sample_weight is None else np.asarray(sample_weight, "float32")
-    targets = _as_list(y) if y is not None else None
+    targets = rows_of(y) if y is not None else None
     for what, values in (*features.items(), ("y", targets), ("sample_weight", weights)):
         if values is not None and len(values) != count:
             raise ValueError(f"{what} has {len(values)} rows, {names[0]} has {count}; expected as many.")
     if not count:
         raise ValueError(f"{names[0]} has no rows; expected at least one text.")
-    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
-        raise ValueError("sample_weight has a value that is negative, NaN or infinite, or is 0 throughout.")
+    if weights is not None and weights.ndim != 1:
+        raise ValueError(f"sample_weight has the shape {weights.shape}; expected one number for each text.")
+    if weights is not None and not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError("sample_weight has a value that is negative, NaN or infinite.")
     return Given(features, targets, weights)
 
 
 def _by_name(x, names):
-    if hasattr(x, "columns") and hasattr(x, "to_dict"):
+    if is_frame(x):
         x = {name: x[name] for name in x.columns}
     if isinstance(x, dict):
         if sorted(x) != sorted(names):
@@ -67,17 +100,11 @@ def _by_name(x, names):
 def _strings(values, name):
     if isinstance(values, (str, bytes)):
         raise ValueError(f"{name} is a single string; put it in a list.")
-    values = _as_list(values)
+    values = rows_of(values)
     for row, value in enumerate(values):
         if not isinstance(value, (str, bytes)):
             raise ValueError(f"{name} has {value!r} ({type(value).__name__}) in row {row}; expected a string.")
     return values
-
-
-def _as_list(values):
-    if hasattr(values, "numpy"):
-        values = values.numpy()
-    return values.tolist() if hasattr(values, "tolist") else list(values)
 
 
 def _collect_dataset(dataset, names):
@@ -87,9 +114,11 @@ def _collect_dataset(dataset, names):
     first = tf.nest.flatten(spec[0] if isinstance(spec, tuple) else spec)[0]
     batched = first.shape.rank != 0
     parts, batch_size = [], None
-    for element in dataset if batched else dataset.batch(1024):
+    # Targets of many labels may differ in length from row to row.
+    for element in dataset if batched else dataset.ragged_batch(1024):
         x, y, weight = (*element, None, None)[:3] if isinstance(element, tuple) else (element, None, None)
-        parts.append(collect(tf.nest.map_structure(lambda t: t.numpy(), x), _numpy(y), _numpy(weight), names))
+        # Not `collect`: a batch may be one of rows that do not count.
+        parts.append(_collect_rows(tf.nest.map_structure(lambda t: t.numpy(), x), _numpy(y), _numpy(weight), names))
         batch_size = batch_size or (len(parts[0].features[names[0]]) if batched else None)
     if not parts:
         raise ValueError("The dataset is empty; expected at least one text.")

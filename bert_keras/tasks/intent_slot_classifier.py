@@ -14,6 +14,7 @@ from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
 from bert_keras.metrics.intents import intent_slot_metrics
 from bert_keras.tasks.description import Column, TaskOption
+from bert_keras.tasks.inputs import rows_of
 from bert_keras.tasks.intent_examples import INTENT, INTENT_COUNT, SEPARATOR, SLOTS, IntentExamples
 from bert_keras.tasks.tagging import served_spans, spans_of_served
 from bert_keras.tasks.word_examples import TOKENS
@@ -92,10 +93,13 @@ class IntentSlotClassifier(IntentExamples):
         dropout=None,
         **kwargs,
     ):
+        intents = [intents] if isinstance(intents, str) else [str(intent) for intent in intents]
         if len(intents) < 2 or len(set(intents)) < len(intents):
             raise BadInput(f"intents is {list(intents)}; expected at least two different names.")
-        if not labels:
-            raise BadInput("IntentSlotClassifier needs labels, those of the slots; pass them.")
+        if max_intents > 1 and any(SEPARATOR in intent for intent in intents):
+            raise BadInput(f"intents is {intents}; several are joined by {SEPARATOR!r}, which no name may hold then.")
+        if isinstance(labels, str) or not len(labels):
+            raise BadInput("IntentSlotClassifier needs labels, a list of those of the slots; pass them.")
         if not 1 <= max_intents <= len(intents):
             raise BadInput(f"max_intents is {max_intents}; expected 1 to {len(intents)}, the number of intents.")
         if not slot_weight >= 0:
@@ -114,7 +118,7 @@ class IntentSlotClassifier(IntentExamples):
         if max_intents > 1:
             outputs[INTENT_COUNT] = self.count_dense(pooled)
         # === Config ===
-        self.intents = [str(intent) for intent in intents]
+        self.intents = intents
         self.max_intents = max_intents
         self.slot_weight = slot_weight
         super().__init__(inputs=inputs, outputs=outputs, **kwargs)
@@ -185,7 +189,7 @@ class IntentSlotClassifier(IntentExamples):
         if y is None:
             words = super().given(x, None, sample_weight)
             return GivenUtterances(words.texts, words.words, None, words.weights)
-        pairs = [(target[INTENT], target[SLOTS]) if isinstance(target, dict) else tuple(target) for target in y]
+        pairs = [_pair(target, row) for row, target in enumerate(rows_of(y))]
         words = super().given(x, [slots for _, slots in pairs], sample_weight)
         intents = np.zeros((len(pairs), len(self.intents)), "float32")
         for row, (names, _) in enumerate(pairs):
@@ -264,7 +268,9 @@ class IntentSlotClassifier(IntentExamples):
 
     def answers_of(self, served):
         slots = spans_of_served(served, SLOTS)
-        intents = [intent.decode().split(SEPARATOR) for intent in served["intent"]]
+        names = [intent.decode() for intent in served["intent"]]
+        # Of one intent the name is whole, also where it holds the separator.
+        intents = [name.split(SEPARATOR) if self.max_intents > 1 else [name] for name in names]
         scores = [float(score) for score in served["intent_score"]]
         return [
             {"intents": names, "intent_score": score, SLOTS: found}
@@ -279,6 +285,15 @@ class IntentSlotClassifier(IntentExamples):
             "max_intents": self.max_intents,
             "slot_weight": self.slot_weight,
         }
+
+
+def _pair(target, row):
+    """`(intent, slots)`."""
+    if isinstance(target, dict) and {INTENT, SLOTS} <= set(target):
+        return target[INTENT], target[SLOTS]
+    if isinstance(target, (tuple, list)) and len(target) == 2:
+        return tuple(target)
+    raise BadInput(f"y has {target!r:.80} in row {row}; expected (intent, slots), or a dict of 'intent' and 'slots'.")
 
 
 def _head(backbone, units, name):

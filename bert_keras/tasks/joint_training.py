@@ -5,13 +5,11 @@ import contextlib
 import keras
 
 from bert_keras.errors import BadInput, nearest
-from bert_keras.tasks.trainable import pooler_may_rest, unpack
+from bert_keras.tasks.trainable import batch_size_of, pooler_may_rest, unpack
 from bert_keras.training.accumulation import check_parts
 from bert_keras.training.batching import number_of_batches
 from bert_keras.training.recipe import Recipe
 from bert_keras.training.sampling import draw_turns, sampling_probabilities
-
-_BATCH_SIZE = 32
 
 
 class JointTraining(keras.Model):
@@ -26,14 +24,15 @@ class JointTraining(keras.Model):
         """Chooses how to train. Without arguments: the fine-tuning recipe, over the steps of all tasks.
 
         Args:
-            optimizer: a Keras optimizer instead of the recipe's. Keras' own correct Adam's first moments of a head by
-                the number of all steps; the recipe's by the head's own.
+            optimizer: a Keras optimizer, or the name of one, instead of the recipe's. Keras' own correct Adam's first
+                moments of a head by the number of all steps; the recipe's by the head's own.
             recipe: a `Recipe` with other numbers, or a dict of its fields.
             accumulate: int. In how many parts a batch is worked through, as for a task alone.
         """
         check_parts(accumulate)
         self._recipe = Recipe(**recipe) if isinstance(recipe, dict) else (recipe or Recipe())
-        self._given_optimizer, self._accumulate = optimizer, accumulate
+        self._given_optimizer = None if optimizer is None else keras.optimizers.get(optimizer)
+        self._accumulate = accumulate
 
     def fit(
         self,
@@ -167,7 +166,7 @@ class JointTraining(keras.Model):
             for name, task in self.tasks.items()
             if name in data
         }
-        sizes = {name: batch_size or own or _BATCH_SIZE for name, (_, own) in found.items()}
+        sizes = {name: batch_size_of(batch_size, own) for name, (_, own) in found.items()}
         return {name: rows for name, (rows, _) in found.items()}, sizes
 
     def _check_names(self, data):

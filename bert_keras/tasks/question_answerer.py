@@ -318,9 +318,16 @@ class QuestionAnswerer(QuestionExamples):
 
 def _place(target, row, context):
     """`(begin, end)` of the answer to learn, `(-1, -1)` where there is none."""
+    if isinstance(target, np.ndarray):
+        target = target.tolist()
+    if isinstance(target, dict):
+        # As data frames that were read from Parquet have them.
+        target = {k: value.tolist() if isinstance(value, np.ndarray) else value for k, value in target.items()}
     if isinstance(target, dict) and isinstance(target.get("text"), list):
         target = [dict(zip(("text", "answer_start"), pair)) for pair in zip(target["text"], target["answer_start"])]
-    if isinstance(target, list) and not (len(target) == 2 and all(isinstance(value, int) for value in target)):
+    if isinstance(target, list) and not (
+        len(target) == 2 and all(isinstance(value, (int, np.integer)) for value in target)
+    ):
         usable = [answer for answer in target if not (isinstance(answer, Answer) and answer.begin is None)]
         target = usable[0] if usable else None
     if target is None:

@@ -12,6 +12,7 @@ from bert_keras.data.words import join_words
 from bert_keras.errors import BadInput
 from bert_keras.metrics.roles import PREDICATE_ROLES, role_counts
 from bert_keras.tasks.description import Column, ExampleFeature
+from bert_keras.tasks.inputs import is_frame, rows_of
 from bert_keras.tasks.pipelined import dense
 from bert_keras.tasks.span_labeler import SpanLabeler
 from bert_keras.tasks.word_examples import TOKENS
@@ -108,12 +109,13 @@ class SemanticRoleLabeler(SpanLabeler):
         A predicate is its word's number from 0 (with `tokens`), its begin and end in characters, or the word itself as
         it stands in the text, of which the first one is meant.
         """
+        if is_frame(x):
+            x = {name: x[name] for name in x.columns}
         if not isinstance(x, dict) or PREDICATE not in x or len(x) != 2:
             names = sorted(x) if isinstance(x, dict) else type(x).__name__
             raise BadInput(f"The inputs are {names}; this model reads a dict of 'predicate' and 'text' or 'tokens'.")
         words = super().given({name: values for name, values in x.items() if name != PREDICATE}, y, sample_weight)
-        predicates = x[PREDICATE]
-        predicates = predicates.tolist() if hasattr(predicates, "tolist") else list(predicates)
+        predicates = rows_of(x[PREDICATE])
         if len(predicates) != len(words):
             raise ValueError(f"predicate has {len(predicates)} rows, the sentences are {len(words)}; expected as many.")
         if not all(isinstance(predicate, (str, bytes)) for predicate in predicates):

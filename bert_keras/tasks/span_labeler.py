@@ -32,8 +32,8 @@ class SpanLabeler(WordTask):
     )
 
     def __init__(self, backbone, preprocessor=None, labels=(), crf=False, label_pieces="first", dropout=None, **kwargs):
-        if not labels:
-            raise BadInput(f"{type(self).__name__} needs labels, the names of what it shall find; pass them.")
+        if isinstance(labels, str) or not len(labels):
+            raise BadInput(f"{type(self).__name__} needs labels, a list of the names of what it shall find; pass them.")
         # === Layers ===
         self.backbone = backbone
         self.preprocessor = preprocessor

@@ -31,7 +31,7 @@ class TextClassifier(TextExamples):
         backbone: a `BertBackbone`.
         preprocessor: a `BertPreprocessor`, whose `pair` says whether the model reads pairs.
         labels: list of label names, their order is that of the ids; empty for regression. Where all are written as
-            whole numbers ("1" … "5"), a number in `y` is a name and not an id.
+            numbers ("1" … "5"), a number in `y` is a name and not an id, and so is a bool beside "true" and "false".
         problem: `"binary"` or `"multiclass"` (softmax, one label each), `"multilabel"` (sigmoid, any number of labels)
             or `"regression"` (one number). None: by the number of labels.
         num_classes: int. Instead of `labels`, when they have no names: "0", "1", …
@@ -90,7 +90,7 @@ class TextClassifier(TextExamples):
         pooling=POOLINGS[0],
         **kwargs,
     ):
-        labels = [str(label) for label in (labels or range(num_classes or 0))]
+        labels = _label_names(labels, num_classes)
         problem = problem or {0: "regression", 2: "binary"}.get(len(labels), "multiclass")
         _check_labels(labels, problem)
         if pooling not in POOLINGS:
@@ -176,12 +176,7 @@ class TextClassifier(TextExamples):
 
     def targets_to_array(self, targets):
         if self.problem == "regression":
-            values = np.asarray(targets, "float32").reshape(-1)
-            if not np.isfinite(values).all():
-                raise ValueError(
-                    f"y has NaN or infinity in row {int(np.flatnonzero(~np.isfinite(values))[0])}; expected numbers."
-                )
-            return values
+            return np.asarray([_number(target, row) for row, target in enumerate(targets)], "float32")
         if self.problem == "multilabel":
             return np.stack([self._many_hot_row(target, row) for row, target in enumerate(targets)])
         ids = [self._label_id(target, f"y has {target!r} in row {row}") for row, target in enumerate(targets)]
@@ -195,7 +190,9 @@ class TextClassifier(TextExamples):
         if not isinstance(target, (list, tuple, set, frozenset, np.ndarray)):
             raise BadInput(f"y has {target!r} in row {row}; expected a list of labels, or a row of zeros and ones.")
         values = np.zeros(len(self.labels), "float32")
-        if len(target) == len(self.labels) and all(value in (0, 1) for value in target):
+        # A set has no order: zeros and ones in it are labels or ids.
+        is_row = len(target) == len(self.labels) and not isinstance(target, (set, frozenset))
+        if is_row and all(value in (0, 1) for value in target):
             values[:] = list(target)
             return values
         for name in target:
@@ -205,36 +202,58 @@ class TextClassifier(TextExamples):
     def _label_id(self, target, found):
         if isinstance(target, bytes):
             target = target.decode("utf-8")
+        if isinstance(target, (np.generic, np.ndarray)):
+            target = target.tolist()
         if isinstance(target, list) and len(target) == 1:
             target = target[0]
-        if isinstance(target, str):
-            if target in self.labels:
-                return self.labels.index(target)
-        elif isinstance(target, (bool, int)) or (isinstance(target, float) and target.is_integer()):
-            if str(int(target)) in self.labels:
-                return self.labels.index(str(int(target)))
-            if 0 <= int(target) < len(self.labels) and not self._labels_are_numbers:
-                return int(target)
+        label_id = self._id_of_name(target) if isinstance(target, str) else self._id_of_number(target)
+        if label_id is not None:
+            return label_id
         known = ", ".join(self.labels[:10]) + (", …" if len(self.labels) > 10 else "")
-        or_id = "" if self._labels_are_numbers else f", or an id from 0 to {len(self.labels) - 1}"
+        or_id = "" if self._numbers else f", or an id from 0 to {len(self.labels) - 1}"
         raise BadInput(f"{found}; expected one of the labels {known}{or_id}.")
 
+    def _id_of_name(self, name):
+        return self.labels.index(name) if name in self.labels else None
+
+    def _id_of_number(self, number):
+        """The label that a number or a bool is the name of, else the one that it is the id of."""
+        if not isinstance(number, (bool, int, float)):
+            return None
+        truths = [label.lower() for label in self.labels]
+        if isinstance(number, bool) and {"true", "false"} <= set(truths):
+            return truths.index(str(number).lower())
+        if self._numbers:
+            return self._numbers.index(number) if number in self._numbers else None
+        whole = isinstance(number, int) or number.is_integer()
+        if whole and str(int(number)) in self.labels:
+            return self.labels.index(str(int(number)))
+        return int(number) if whole and 0 <= number < len(self.labels) else None
+
     @property
-    def _labels_are_numbers(self):
-        """Whether labels are written as numbers, as stars are: a number is then the label's name, not its place."""
-        return all(label.removeprefix("-").isdigit() for label in self.labels)
+    def _numbers(self):
+        """The labels as floats where all are written as numbers, as stars are, else []: a number is then a label's
+        name, not its place.
+        """
+        try:
+            numbers = [float(label) for label in self.labels]
+        except ValueError:
+            return []
+        return numbers if np.isfinite(numbers).all() else []
 
     def class_weights(self, targets, class_weight):
         if self.problem not in SINGLE_LABEL:
             raise ValueError(f"class_weight needs one label a text; this model's problem is {self.problem!r}.")
-        if isinstance(class_weight, str):
-            if class_weight != "balanced":
+        if not isinstance(class_weight, dict):
+            if not isinstance(class_weight, str) or class_weight != "balanced":
                 raise ValueError(f"class_weight is {class_weight!r}; expected 'balanced' or a dict of label to weight.")
             counts = np.bincount(targets, minlength=len(self.labels))
             of_class = np.divide(len(targets), len(self.labels) * counts, out=np.zeros(len(counts)), where=counts > 0)
         else:
             of_class = np.ones(len(self.labels))
             for label, weight in class_weight.items():
+                if isinstance(weight, str) or not 0 <= weight < float("inf"):
+                    raise ValueError(f"class_weight has {weight!r} for {label!r}; expected a number, 0 or more.")
                 of_class[self._label_id(label, f"class_weight has {label!r}")] = weight
         return of_class[targets].astype("float32")
 
@@ -308,6 +327,31 @@ class TextClassifier(TextExamples):
             "dropout": self.dropout_rate,
             "pooling": self.pooling,
         }
+
+
+def _number(target, row):
+    try:
+        number = float(target[0] if isinstance(target, list) and len(target) == 1 else target)
+    except (TypeError, ValueError) as error:
+        raise BadInput(
+            f"y has {target!r:.80} in row {row}; expected a number, for a model without labels is a regression: pass "
+            "labels=[…] to classify."
+        ) from error
+    # float32 is what the model sees: a number beyond its range is infinite to it.
+    if not abs(number) <= np.finfo("float32").max:
+        raise ValueError(f"y has NaN or infinity in row {row}; expected numbers.")
+    return number
+
+
+def _label_names(labels, num_classes):
+    if isinstance(labels, (str, bytes)):
+        raise BadInput(f"labels is the single text {labels!r}; expected a list of label names.")
+    names = [str(label) for label in labels]
+    if num_classes is None:
+        return names
+    if names and len(names) != num_classes:
+        raise BadInput(f"num_classes is {num_classes}, and there are {len(names)} labels; leave num_classes out.")
+    return names or [str(number) for number in range(num_classes)]
 
 
 def _check_labels(labels, problem):

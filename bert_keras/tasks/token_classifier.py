@@ -76,11 +76,7 @@ class TokenClassifier(SpanLabeler):
     def read_records(cls, path, columns=None, require_target=True, skip_bad_rows=False):
         """Reads tagged sentences: CoNLL files, JSON Lines with tokens and tags, or with text and spans.
 
-        @classmethod
-        def record_parts(cls, path, size=PART_SIZE, **reading):
-            return tagged_parts(path, size)
-
-            See `bert_keras.data.tagged.read_tagged`. Raises `BadInput`.
+        See `bert_keras.data.tagged.read_tagged`. Raises `BadInput`.
         """
         return read_tagged(path, columns=columns, require_target=require_target, skip_bad_rows=skip_bad_rows)
 

@@ -18,6 +18,8 @@ from bert_keras.training.keep_best import KeepBest
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
+DEFAULT_BATCH_SIZE = 32
+
 
 class TrainableTask(TrainingStep):
     """A KerasHub task that tokenizes once, cuts batches of like length and knows its recipe.
@@ -88,6 +90,8 @@ class TrainableTask(TrainingStep):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+        # What the file holds of the optimizer's state finds its place; one's own optimizer goes on from there.
+        self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -126,7 +130,7 @@ class TrainableTask(TrainingStep):
             if kwargs.get(name) is not None:
                 raise ValueError(f"{name} is not supported: every epoch goes over all rows; leave it out.")
         rows, found_batch_size = self.learnable_rows(x, y, sample_weight, class_weight, to_learn=True)
-        batch_size = batch_size or found_batch_size or 32
+        batch_size = batch_size_of(batch_size, found_batch_size)
         validation = None
         if validation_split and validation_data is None:
             rows, validation = rows.split(validation_split)
@@ -152,12 +156,16 @@ class TrainableTask(TrainingStep):
         if isinstance(x, tf.data.Dataset) and _is_tokenized(x):
             return super().evaluate(x, **kwargs)
         rows, found_batch_size = self.learnable_rows(x, y, sample_weight)
-        return super().evaluate(self._batches(rows, batch_size or found_batch_size or 32, shuffle=False), **kwargs)
+        return super().evaluate(
+            self._batches(rows, batch_size_of(batch_size, found_batch_size), shuffle=False), **kwargs
+        )
 
     def predict(self, x=None, batch_size=None, **kwargs):
         """The model's raw outputs (logits) for raw text, as numpy, in the order of the texts; inputs as in `fit`."""
+        if kwargs.get("steps") is not None:
+            raise ValueError("steps is not supported: every text gets an answer; leave it out, and pass fewer texts.")
         rows, found_batch_size = self._rows(x)
-        batch_size = batch_size or found_batch_size or 32
+        batch_size = batch_size_of(batch_size, found_batch_size)
         dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
         outputs = super().predict(dataset, **kwargs)
         order = np.argsort(np.argsort(-rows.lengths, kind="stable"), kind="stable")
@@ -306,10 +314,27 @@ def pooler_may_rest():
 
 
 def unpack(data):
-    """Data of one kind with its targets as the arguments of `fit`: a tuple stays, all else stands alone."""
+    """Data of one kind with its targets as the arguments of `fit`: a tuple stays, all else stands alone.
+
+    Raises:
+        BadInput: neither data that have their targets, nor a tuple of two or three.
+    """
     if isinstance(data, (tf.data.Dataset, TokenizedRows)):
         return (data,)
+    if not isinstance(data, (tuple, list)) or not 1 <= len(data) <= 3:
+        raise BadInput(
+            f"{type(data).__name__} stands where data do; expected (x, y), (x, y, sample_weight) or a dataset."
+        )
     return data
+
+
+def batch_size_of(wanted, found=None):
+    """The batch size that was asked for, else a dataset's own, else the default. Raises `BadInput`."""
+    if wanted is None:
+        return found or DEFAULT_BATCH_SIZE
+    if isinstance(wanted, bool) or not isinstance(wanted, (int, np.integer)) or wanted < 1:
+        raise BadInput(f"batch_size is {wanted!r}; expected a whole number of at least 1.")
+    return int(wanted)
 
 
 def _of_kind(kind, callbacks):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bert_keras.tasks.base import BertTask
 from bert_keras.tasks.pipelined import SEGMENT_IDS, TOKEN_IDS
+from bert_keras.tasks.trainable import batch_size_of
 from bert_keras.tokenizers.windows import padded
 from bert_keras.training.batching import PerToken, TokenizedRows
 
@@ -100,7 +101,7 @@ class WindowedTask(BertTask):
         unknown = set(kwargs) - {"verbose"}
         if unknown:
             raise ValueError(f"predict takes x and batch_size, not {', '.join(sorted(unknown))}.")
-        return self.answers(x, batch_size or 64)
+        return self.answers(x, 64 if batch_size is None else batch_size_of(batch_size))
 
     # === Pipeline ===
 

@@ -11,6 +11,7 @@ from bert_keras.data.words import join_words, spans_of_tags
 from bert_keras.errors import BadInput, nearest
 from bert_keras.layers import Linear
 from bert_keras.layers.crf import LinearChainCRF, bio_constraints
+from bert_keras.tasks.inputs import is_frame, rows_of
 from bert_keras.tasks.tagging import TagSet
 from bert_keras.tasks.windowed import check_weights
 from bert_keras.tasks.word_examples import TOKENS, WordExamples, tag_targets
@@ -112,21 +113,27 @@ class WordTask(WordExamples):
         texts, words = _texts_and_words(x)
         spans = None
         if y is not None:
-            y = y.tolist() if hasattr(y, "tolist") else list(y)
+            y = rows_of(y)
             if len(y) != len(texts):
                 raise ValueError(f"y has {len(y)} rows, x has {len(texts)}; expected as many.")
-            spans = [self._spans(target, row, words) for row, target in enumerate(y)]
+            spans = [self._spans(target, row, texts, words) for row, target in enumerate(y)]
         places = None if words is None else [(joined.begin, joined.end) for joined in words]
         return GivenWords(texts, places, spans, check_weights(sample_weight, len(texts)))
 
-    def _spans(self, target, row, words):
+    def _spans(self, target, row, texts, words):
+        if not isinstance(target, (list, tuple, np.ndarray)):
+            raise BadInput(f"y has {target!r:.80} in row {row}; expected a list of tags, one a word, or of spans.")
         if words is not None and not any(isinstance(item, (tuple, dict)) for item in target):
-            tags = [self.tag_set.tags[tag] if isinstance(tag, (int, np.integer)) else str(tag) for tag in target]
+            tags = [self._tag(tag, row) for tag in target]
             if len(tags) != len(words[row].begin):
                 raise BadInput(f"y has {len(tags)} tags in row {row}; expected {len(words[row].begin)}, one a word.")
-            spans = spans_of_tags(words[row], tags)
+            try:
+                spans = spans_of_tags(words[row], tags)
+            except BadInput as error:
+                raise BadInput(f"y, row {row}, {error}") from error
         else:
             spans = sorted(_span(item, row) for item in target)
+            _check_places(spans, texts[row], row)
         for _, _, label in spans:
             if label not in self.tag_set.labels:
                 labels = self.tag_set.labels
@@ -135,6 +142,17 @@ class WordTask(WordExamples):
                     f"{', '.join(labels[:20])}."
                 )
         return spans
+
+    def _tag(self, tag, row):
+        """A tag's name, from its name or its place among the model's tags."""
+        if not isinstance(tag, (int, np.integer)):
+            return tag.decode() if isinstance(tag, bytes) else str(tag)
+        if not 0 <= tag < len(self.tag_set.tags):
+            raise BadInput(
+                f"y has the tag {tag} in row {row}; expected the name of a tag, or its place from 0 to "
+                f"{len(self.tag_set.tags) - 1} among {', '.join(self.tag_set.tags[:7])} …, one a word."
+            )
+        return self.tag_set.tags[tag]
 
     def row_targets(self, encoded, given):
         if given.spans is None:
@@ -312,16 +330,19 @@ def plain_spans(found):
 def _texts_and_words(x):
     if isinstance(x, tf.data.Dataset):
         raise BadInput("This task takes lists, not a tf.data.Dataset; give the texts, or the lists of words, as lists.")
+    if is_frame(x):
+        x = {name: x[name] for name in x.columns}
     if isinstance(x, dict):
         if list(x) not in ([TEXT], [TOKENS]):
             raise BadInput(f"The inputs are {sorted(x)}; this model reads 'text', or 'tokens' (lists of words).")
         (x,) = x.values()
     if isinstance(x, (str, bytes)):
         raise BadInput("x is a single string; put it in a list.")
-    x = x.tolist() if hasattr(x, "tolist") else list(x)
+    x = rows_of(x)
     if not x:
         raise BadInput("x has no rows; expected at least one text.")
-    x = [row.decode() if isinstance(row, bytes) else row for row in x]
+    # As the tokenizer reads them: what is no UTF-8 becomes U+FFFD.
+    x = [row.decode("utf-8", "replace") if isinstance(row, bytes) else row for row in x]
     if isinstance(x[0], str):
         wrong = next((row for row, text in enumerate(x) if not isinstance(text, str)), None)
         if wrong is not None:
@@ -332,6 +353,17 @@ def _texts_and_words(x):
             raise BadInput(f"x has {words!r:.80} in row {row}; expected a list of words, or a string throughout.")
     joined = [join_words(words) for words in x]
     return [words.text for words in joined], joined
+
+
+def _check_places(spans, text, row):
+    """Looks whether sorted spans lie in their text, apart from each other. Raises `BadInput`."""
+    before = 0
+    for begin, end, _ in spans:
+        if end > len(text):
+            raise BadInput(f"y has a span from {begin} to {end} in row {row}; the text has {len(text)} characters.")
+        if begin < before:
+            raise BadInput(f"y has spans in row {row} that overlap at {begin}; expected them apart from each other.")
+        before = end
 
 
 def _span(item, row):

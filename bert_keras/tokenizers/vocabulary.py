@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
@@ -48,7 +49,7 @@ def train_vocabulary(
     tokenizer's own code. The same texts give the same vocabulary.
 
     Args:
-        texts: iterable of str.
+        texts: iterable of str; of files the lines, such as `(line for path in paths for line in open(path))`.
         size: int. Number of pieces, special tokens included. Fewer come back where the corpus has no more.
         kind: `"uncased"`, `"cased"` or `"chinese"` (which is uncased, with more characters).
         max_characters: int or None. How many different characters are kept, the most frequent ones; None: as `KINDS`.
@@ -59,13 +60,24 @@ def train_vocabulary(
         List of str, at most `size`, none twice.
 
     Raises:
-        BadInput: there is no such kind, the texts hold no word, or the characters alone take more than `size`.
+        BadInput: there is no such kind, the texts are none or hold no word, or the characters alone take more than
+            `size`.
     """
+    if isinstance(texts, (str, bytes, os.PathLike)):
+        raise BadInput("texts is a single one, or a path; expected a list of texts, or another iterable of them.")
     if kind not in KINDS:
         raise BadInput(f"There is no kind of vocabulary {kind!r}; expected one of {', '.join(KINDS)}.")
-    counts = count_words(texts, KINDS[kind].lowercase)
+    counts = count_words(map(_text, texts), KINDS[kind].lowercase)
     limit = KINDS[kind].max_characters if max_characters is None else max_characters
     return pieces_of_words(counts, size, limit, min_count, progress)
+
+
+def _text(text):
+    if not isinstance(text, (str, bytes)):
+        raise BadInput(
+            f"texts holds {text!r:.80}, a {type(text).__name__}; expected str: read files and give the lines."
+        )
+    return text
 
 
 def pieces_of_words(

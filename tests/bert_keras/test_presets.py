@@ -286,6 +286,20 @@ class TestHuggingFace:
         tokenizer = WordPieceTokenizer.from_preset(path)
         assert tokenizer.get_vocabulary() == pieces and not tokenizer.lowercase
 
+    @pytest.mark.parametrize(
+        "model, said",
+        [
+            ({"type": "Unigram", "vocab": [["[PAD]", 0.0]]}, "neither vocab.txt nor a tokenizer.json with a WordPiece"),
+            ({"type": "BPE", "vocab": {"[PAD]": 0}}, "neither vocab.txt nor a tokenizer.json with a WordPiece"),
+            ({"vocab": {"[PAD]": 0, "[UNK]": 2}}, "has ids that are missing or given twice"),
+        ],
+    )
+    def test_a_tokenizer_json_whose_ids_would_be_others_is_refused(self, copy, model, said):
+        path = copy(GOLDEN / "hf_tiny")
+        (path / "vocab.txt").unlink()
+        (path / "tokenizer.json").write_text(json.dumps({"model": model}), encoding="utf-8")
+        assert said in told(path, call=WordPieceTokenizer.from_preset)
+
     def test_weights_in_several_files_are_joined(self, copy):
         path = copy(GOLDEN / "hf_tiny")
         whole = BertBackbone.from_preset(path).get_weights()

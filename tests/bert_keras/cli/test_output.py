@@ -122,3 +122,10 @@ def test_the_table_of_metrics_shows_names_and_values(capsys):
     output.print_metrics({"accuracy": 0.91234, "f1": 1.0}, title="dev.tsv")
     shown = capsys.readouterr().out
     assert "dev.tsv" in shown and "accuracy" in shown and "0.9123" in shown and "1.0000" in shown
+
+
+def test_an_empty_name_is_not_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="the name of the directory to write is empty"):
+        write("")
+    assert names(tmp_path) == []

@@ -66,6 +66,19 @@ def test_a_text_that_is_not_there_is_refused(tf, augmented_dataset):
         augmented_dataset.augment_texts(dataset, AUGMENT)
 
 
+@pytest.mark.parametrize("element", [TEXTS, {"text": TEXTS}], ids=["text", "dict"])
+def test_a_batched_dataset_is_refused(tf, augmented_dataset, element):
+    dataset = tf.data.Dataset.from_tensor_slices((element, [0, 1, 2])).batch(2)
+    with pytest.raises(BadInput, match="The dataset is batched; expected one text at a time"):
+        augmented_dataset.augment_texts(dataset, AUGMENT)
+
+
+def test_bytes_that_are_no_text_become_the_sign_for_it(tf, augmented_dataset):
+    dataset = tf.data.Dataset.from_tensor_slices([b"a \xff c"])
+    (text,) = augmented_dataset.augment_texts(dataset, AUGMENT).as_numpy_iterator()
+    assert text.decode() == AUGMENT("a \ufffd c", 0)
+
+
 def test_tokens_are_hidden_at_their_rate_and_special_ones_never(tf, augmented_dataset):
     ids = np.array([[CLS, *range(FIRST, FIRST + 60), SEP, PAD, PAD]] * 200, "int32")
     dataset = tf.data.Dataset.from_tensors(({"token_ids": ids}, np.arange(200))).repeat(2)

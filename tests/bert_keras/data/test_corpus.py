@@ -49,6 +49,12 @@ def test_a_file_with_brackets_in_its_name_is_that_file(tmp_path):
     assert corpus_files([path]) == [path]
 
 
+def test_a_single_path_is_no_list_of_letters(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("one\n")
+    assert corpus_files(path) == corpus_files(str(path)) == corpus_files([path]) == [str(path)]
+
+
 def test_a_pattern_without_files_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"\*\.txt: there is no such file"):
         corpus_files([f"{tmp_path}/*.txt"])

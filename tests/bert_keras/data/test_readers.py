@@ -138,6 +138,11 @@ class TestColumns:
             "columns={'text': NAME or NUMBER} (on the command line --column text=NAME)"
         )
 
+    @pytest.mark.parametrize("name, delimiter", [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ",")])
+    def test_another_delimiter_is_told(self, write, name, delimiter):
+        message = error_of(write(name, delimiter.join(("text", "label")) + "\n" + delimiter.join("ab") + "\n"))
+        assert f"(parted by {delimiter!r}? fields are parted by commas in .csv and by tabs in .tsv)" in message
+
     def test_a_mistyped_name_gets_the_nearest(self, write):
         message = error_of(write("a.csv", "text,sentence,label\na,b,1\n"), {"text": "sentense", "label": None})
         assert "there is no column 'sentense' for 'text' (did you mean 'sentence'?)" in message

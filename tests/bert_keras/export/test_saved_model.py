@@ -133,6 +133,9 @@ def test_pairs_take_two_texts(random_classifier, serve, texts, tmp_path):
     want = expected(task, pairs)
     assert_same_answers(served("serving_default", **pairs), want)
     assert_same_answers(served("examples", examples=examples(**pairs)), want)
+    for first, second in ((3, 1), (1, 3), (2, 3)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="text, text_pair differ in their number of texts"):
+            served("serving_default", text=texts[:first], text_pair=texts[:second])
 
 
 def test_method_names_are_those_that_tensorflow_serving_asks_for(served):
@@ -196,9 +199,22 @@ def test_rows_without_a_token_give_numbers(served):
     assert np.isfinite(served("tokens", token_ids=none, segment_ids=none, padding_mask=none)["scores"]).all()
 
 
-def test_a_batch_without_rows_is_an_error(served):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        served("serving_default", text=np.array([], object))
+def test_a_batch_without_rows_gives_no_answers(served):
+    found = served("serving_default", text=np.array([], object))
+    assert {name: values.shape for name, values in found.items()} == {
+        "label": (0,),
+        "score": (0,),
+        "classes": (0, 2),
+        "scores": (0, 2),
+    }
+
+
+@pytest.mark.parametrize("name", ["token_ids", "segment_ids", "padding_mask"])
+@pytest.mark.parametrize("shape", [(1, 4), (3, 1), (2, 4), (3, 5)])
+def test_tokens_of_which_the_shapes_differ_are_an_error(served, name, shape):
+    tokens = {each: np.ones((3, 4), "int32") for each in ("token_ids", "segment_ids", "padding_mask")}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="differ in shape; expected one shape"):
+        served("tokens", **{**tokens, name: np.ones(shape, "int32")})
 
 
 def test_dropout_is_off(served, texts):

@@ -31,6 +31,10 @@ FORMS = {
     "float ids": lambda: (TEXTS, np.array([1, 0, 0, 1, 0, 1], "float32")),
     "booleans": lambda: (TEXTS, [label == "pos" for label in LABELS]),
     "column of ids": lambda: (TEXTS, np.array([[1], [0], [0], [1], [0], [1]])),
+    "list of numpy's ids": lambda: (TEXTS, [np.int64(label == "pos") for label in LABELS]),
+    "list of numpy's booleans": lambda: (TEXTS, [np.bool_(label == "pos") for label in LABELS]),
+    "frame of labels": lambda: (pd.DataFrame({"text": TEXTS}), pd.DataFrame({"stars": LABELS})),
+    "generator": lambda: ((text for text in TEXTS), LABELS),
     "unbatched dataset": lambda: (tensors(TEXTS, LABELS), None),
     "batched dataset": lambda: (tensors(TEXTS, LABELS).batch(4), None),
     "dataset of dicts": lambda: (tensors({"text": TEXTS}, [1, 0, 0, 1, 0, 1]).batch(4), None),
@@ -46,7 +50,7 @@ def expected(trained):
 def test_texts_and_labels_mean_the_same_in_every_form(trained, expected, form):
     x, y = FORMS[form]()
     assert trained.evaluate(x, y, verbose=0, return_dict=True)["loss"] == pytest.approx(expected[1], abs=1e-6)
-    np.testing.assert_allclose(trained.predict(x, verbose=0), expected[0], atol=1e-6)
+    np.testing.assert_allclose(trained.predict(FORMS[form]()[0], verbose=0), expected[0], atol=1e-6)
 
 
 def test_tokenized_rows_are_taken_as_they_are(trained, expected):
@@ -62,6 +66,15 @@ def test_weights_weigh_the_loss_in_a_list_and_in_a_dataset(trained):
     found = trained.evaluate(TEXTS, LABELS, sample_weight=weights, verbose=0, return_dict=True)["loss"]
     dataset = trained.evaluate(tensors(TEXTS, LABELS, weights), verbose=0, return_dict=True)["loss"]
     assert found == pytest.approx(expected, rel=1e-4) and dataset == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_batch_of_a_dataset_may_be_one_of_rows_that_do_not_count(trained):
+    weights = np.array([1, 1, 1, 0, 0, 0], "float32")
+    expected = trained.evaluate(TEXTS[:3], LABELS[:3], verbose=0, return_dict=True)["loss"]
+    found = trained.evaluate(tensors(TEXTS, LABELS, weights).batch(3), batch_size=6, verbose=0, return_dict=True)[
+        "loss"
+    ]
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_predictions_keep_the_order_of_texts_of_mixed_lengths(trained):
@@ -95,6 +108,7 @@ class TestRefused:
         (["a"], [float("nan")], "y has nan in row 0"),
         (["a"], [None], "y has None in row 0"),
         (["a"], None, "no targets"),
+        (["a"], pd.DataFrame({"label": [0], "stars": [1]}), r"data frame with the columns \['label', 'stars'\]"),
     ])  # fmt: skip
     def test_by_what_and_where(self, trained, x, y, said):
         with pytest.raises(ValueError, match=said):
@@ -109,6 +123,29 @@ class TestRefused:
     def test_weights_that_cannot_weigh(self, trained, weights, said):
         with pytest.raises(ValueError, match=said):
             trained.evaluate(["a", "b"], ["neg", "pos"], sample_weight=weights, verbose=0)
+
+    def test_weights_in_a_column(self, trained):
+        with pytest.raises(ValueError, match=r"sample_weight has the shape \(2, 1\); expected one number"):
+            trained.evaluate(["a", "b"], ["neg", "pos"], sample_weight=[[1.0], [1.0]], verbose=0)
+
+    def test_a_dataset_of_which_no_row_counts(self, trained):
+        with pytest.raises(ValueError, match="sample_weight is 0 throughout"):
+            trained.fit(tensors(TEXTS, LABELS, np.zeros(6, "float32")))
+
+    @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True, "8"])
+    def test_a_batch_size_that_is_none(self, trained, batch_size):
+        for call in (lambda **size: trained.fit(TEXTS, LABELS, **size), lambda **size: trained.predict(TEXTS, **size)):
+            with pytest.raises(BadInput, match=f"batch_size is {batch_size!r}; expected a whole number of at least 1"):
+                call(batch_size=batch_size)
+
+    @pytest.mark.parametrize("data", [zip(TEXTS[:2], LABELS[:2]), {"text": TEXTS}, (1, 2, 3, 4), ()])
+    def test_validation_data_that_are_no_pair(self, trained, data):
+        with pytest.raises(BadInput, match=r"stands where data do; expected \(x, y\)"):
+            trained.fit(TEXTS, LABELS, validation_data=data)
+
+    def test_answers_to_a_part_of_the_texts(self, trained):
+        with pytest.raises(ValueError, match="steps is not supported: every text gets an answer"):
+            trained.predict(TEXTS, steps=1)
 
     def test_a_dataset_without_an_end(self, trained):
         with pytest.raises(ValueError, match="The dataset never ends; leave out repeat"):
@@ -129,6 +166,15 @@ class TestRefused:
     def test_class_weights_of_an_unknown_label(self, trained):
         with pytest.raises(BadInput, match="class_weight has 'negative'; expected one of the labels"):
             trained.fit(TEXTS, LABELS, class_weight={"negative": 2.0})
+
+    @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf"), "2"])
+    def test_class_weights_that_cannot_weigh(self, trained, weight):
+        with pytest.raises(ValueError, match="class_weight has .* for 'pos'; expected a number, 0 or more"):
+            trained.fit(TEXTS, LABELS, class_weight={"pos": weight})
+
+    def test_class_weights_without_labels(self, trained):
+        with pytest.raises(ValueError, match=r"class_weight is \[1, 2\]; expected 'balanced' or a dict"):
+            trained.fit(TEXTS, LABELS, class_weight=[1, 2])
 
     def test_class_weights_by_an_unknown_word(self, trained):
         with pytest.raises(ValueError, match="class_weight is 'balance'; expected 'balanced' or a dict"):
@@ -206,3 +252,58 @@ class TestMultilabelTargets:
     def test_what_is_no_list_of_labels_is_refused(self, model, target):
         with pytest.raises(BadInput, match="row 0"):
             model.targets_to_array([target])
+
+
+class TestLabelsOfOtherKinds:
+    @pytest.mark.parametrize("labels, targets, ids", [
+        ([True, False], [True, False, np.bool_(True), "True"], [0, 1, 0, 0]),
+        (["false", "true"], [True, False], [1, 0]),
+        ([1.0, 2.0, 3.0], [1.0, 3, np.float32(2), "2.0"], [0, 2, 1, 1]),
+        ([0.5, 1.5], [1.5, 0.5], [1, 0]),
+        ([-1, 0, 1], [np.int64(-1), 0, 1.0], [0, 1, 2]),
+        (np.array(["b", "a"]), ["a", "b"], [1, 0]),
+        (pd.Series(["b", "a"]), [np.str_("a"), b"b", 1], [1, 0, 1]),
+    ])  # fmt: skip
+    def test_a_bool_or_a_number_means_the_label_that_it_is_the_name_of(self, make_classifier, labels, targets, ids):
+        assert make_classifier(labels=labels).targets_to_array(targets).tolist() == ids
+
+    def test_a_number_beside_labels_that_are_numbers_is_no_id(self, make_classifier):
+        with pytest.raises(BadInput, match="y has 0 in row 0; expected one of the labels 1.0, 2.0.$"):
+            make_classifier(labels=[1.0, 2.0]).targets_to_array([0])
+
+    def test_a_set_of_ids_is_no_row_of_zeros_and_ones(self, make_classifier):
+        model = make_classifier(labels=["a", "b"], problem="multilabel")
+        assert model.targets_to_array([{0, 1}, {1}, (0, 1), ["a"]]).tolist() == [[1, 1], [0, 1], [0, 1], [1, 0]]
+
+    def test_values_of_a_regression_are_numbers_in_any_form(self, make_classifier):
+        model = make_classifier(labels=[], problem="regression")
+        for y in (np.array([[0.5], [2.0]]), ["0.5", "2"], pd.Series([0.5, 2]), [np.float32(0.5), True + 1]):
+            assert model.learnable_rows(["a", "b"], y)[0].targets.tolist() == [0.5, 2]
+
+    @pytest.mark.parametrize("value, said", [
+        ("positive", r"y has 'positive' in row 1; expected a number, .* pass labels=\[…\] to classify"),
+        (None, "y has None in row 1; expected a number"),
+        ([1, 2], r"y has \[1, 2\] in row 1; expected a number"),
+        (float("nan"), "y has NaN or infinity in row 1"),
+        (1e39, "y has NaN or infinity in row 1"),
+    ])  # fmt: skip
+    def test_a_value_of_a_regression_that_is_none_is_named(self, make_classifier, value, said):
+        with pytest.raises(ValueError, match=said):
+            make_classifier(labels=[], problem="regression").targets_to_array([0.5, value])
+
+    def test_lists_of_labels_of_a_dataset_may_differ_in_length(self, make_classifier):
+        model = make_classifier(labels=["a", "b", "c"], problem="multilabel")
+        labels = tf.ragged.constant([["a"], [], ["b", "c"]])
+        for dataset in (tensors(TEXTS[:3], labels), tensors(TEXTS[:3], labels).batch(2)):
+            rows, _ = model.learnable_rows(dataset)
+            assert rows.targets.tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
+
+    @pytest.mark.parametrize("options, said", [
+        ({"labels": "ab"}, "labels is the single text 'ab'"),
+        ({"labels": ["a", "b"], "num_classes": 3}, "num_classes is 3, and there are 2 labels"),
+    ])  # fmt: skip
+    def test_label_lists_that_are_none(self, make_backbone, options, said):
+        from bert_keras import TextClassifier
+
+        with pytest.raises(BadInput, match=said):
+            TextClassifier(make_backbone(), **options)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from bert_keras import IntentSlotClassifier, WordPieceTokenizer, WordPreprocessor, load_task
 from bert_keras.errors import BadInput
+from bert_keras.export.model import ServingModel
 from bert_keras.metrics import intent_slot_metrics
 from tests.bert_keras.tiny_encoder import tiny_encoder
 
@@ -158,11 +159,35 @@ def test_preset_and_export(trained, tmp_path):
         (("play#book", ["O", "O"]), "expected 1 to 1: pass max_intents for more"),
         (("play", ["O"]), "1 tags in row 0"),
         (("play", ["O", "B-date"]), "label 'date' in row 0"),
+        ({"intent": "play"}, r"\{'intent': 'play'\} in row 0; expected \(intent, slots\)"),
     ],
 )
 def test_bad_targets(y, message):
     with pytest.raises(BadInput, match=message):
         make().given([["play", "help"]], [y])
+
+
+def test_the_name_of_an_only_intent_may_hold_the_sign_that_joins_several():
+    model = make(intents=["c#", "play"])
+    assert model.given([["play"]], [("c#", ["O"])]).intents.tolist() == [[1, 0]]
+    assert {tuple(answer["intents"]) for answer in model.predict(["play", "book"])} <= {("c#",), ("play",)}
+    assert [answer["intents"] for answer in model.answers_of(served_intents("c#"))] == [["c#"]]
+
+
+def served_intents(*names):
+    nothing = {f"slots_{name}": np.zeros((len(names), 0)) for name in ("text", "label", "begin", "end", "score")}
+    return {
+        "intent": np.array([name.encode() for name in names], object),
+        "intent_score": np.ones(len(names)),
+        "slots_count": np.zeros(len(names), int),
+        **nothing,
+    }
+
+
+def test_no_utterances_have_no_intents_in_the_graph():
+    model = make()
+    served = model.served_answers({"text": tf.constant([], tf.string)}, ServingModel(model).outputs)
+    assert {len(values) for values in served.values()} == {0} and served["intent_names"].shape == (0, 2)
 
 
 def test_an_unknown_intent_of_a_file_is_named_with_its_row(trained, tmp_path):
@@ -178,8 +203,18 @@ def test_an_unknown_intent_of_a_file_is_named_with_its_row(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"intents": ["a"]}, {"labels": []}, {"slot_weight": -1}, {"label_pieces": "last"}, {"max_intents": 3}]
+    "options",
+    [
+        {"intents": ["a"]},
+        {"labels": []},
+        {"slot_weight": -1},
+        {"label_pieces": "last"},
+        {"max_intents": 3},
+        {"labels": "city"},
+        {"intents": "play"},
+        {"intents": ["c#", "play"], "max_intents": 2},
+    ],
 )
 def test_bad_options(options):
-    with pytest.raises(BadInput, match="expected|needs"):
+    with pytest.raises(BadInput, match="expected|needs|no name may hold"):
         make(**options)

@@ -50,6 +50,12 @@ def make_model(make_backbone, tokenizer):
     return make
 
 
+def test_an_optimizer_may_be_named(make_model):
+    model = make_model()
+    model.compile(optimizer="sgd")
+    assert isinstance(model._optimizer_for(1), keras.optimizers.SGD)
+
+
 @pytest.fixture(scope="module")
 def learnt(make_model, reviews, words):
     """`(model, history)` of a model that has learnt both tasks; leave it as it is."""

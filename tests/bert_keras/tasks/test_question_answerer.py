@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bert_keras import QuestionAnswerer, QuestionPreprocessor, WordPieceTokenizer, load_task
 from bert_keras.data.squad import Answer
 from bert_keras.errors import BadInput
+from bert_keras.export.model import ServingModel
 from bert_keras.metrics import squad_metrics
 from bert_keras.tasks.question_answerer import window_spans
 from tests.bert_keras.tiny_encoder import tiny_encoder
@@ -81,7 +82,12 @@ class TestLearning:
         of_none = 1 - scores.sum(1)
         np.testing.assert_allclose(np.log(of_none / scores[:, 0]), served["null_score"].numpy(), atol=2e-3)
 
-    @pytest.mark.parametrize("target", [None, (4, 7), [4, 7], Answer("ada", 4), [Answer("x", None), Answer("ada", 4)]])
+    @pytest.mark.parametrize("target", [
+        None, (4, 7), [4, 7], [np.int64(4), np.int64(7)], np.array([4, 7]), Answer("ada", 4),
+        [Answer("x", None), Answer("ada", 4)], {"text": "ada", "answer_start": 4},
+        {"text": ["ada", "a"], "answer_start": [4, 4]},
+        {"text": np.array(["ada"], object), "answer_start": np.array([4], "int32")},
+    ])  # fmt: skip
     def test_forms_of_targets(self, target):
         given = make().given({"question": ["who ?"], "context": ["met ada ."]}, [target])
         assert given.places == [(-1, -1) if target is None else (4, 7)]
@@ -271,6 +277,13 @@ class TestMeasuring:
         records = self.squad(tmp_path / "dev.json", [("北京北京", [("北京", 0)])])
         assert QuestionAnswerer.describe_targets(records)["metric"] == "cmrc"
         assert QuestionAnswerer.describe_targets(records, metric="squad")["metric"] == "squad"
+
+
+def test_no_questions_have_no_answers_in_the_graph():
+    model, none = make(unanswerable=True, n_best=3), tf.constant([], tf.string)
+    served = model.served_answers({"question": none, "context": none}, ServingModel(model).outputs)
+    assert {len(values) for values in served.values()} == {0}
+    assert served["n_best_text"].shape == (0, 3) and served["answer"].dtype == tf.string
 
 
 class TestRefusals:

@@ -124,3 +124,17 @@ def test_the_optimizer_of_ones_own_comes_back(make_classifier, tmp_path):
     model.save(tmp_path / "task.keras")
     found = keras.models.load_model(tmp_path / "task.keras")
     assert isinstance(found.optimizer, keras.optimizers.SGD) and float(found.optimizer.learning_rate) == 0.25
+
+
+def test_the_state_of_the_optimizer_comes_back_and_nothing_is_warned_of(make_classifier, reviews, tmp_path, recwarn):
+    model = make_classifier(
+        backbone={"num_layers": 1}, compile_with={"optimizer": keras.optimizers.SGD(0.1, momentum=0.9)}
+    )
+    model.fit(*reviews(8), epochs=1, verbose=0)
+    model.save(tmp_path / "task.keras")
+    found = keras.models.load_model(tmp_path / "task.keras")
+    assert not [warning for warning in recwarn if "optimizer" in str(warning.message)]
+    assert [v.path for v in found.optimizer.variables] == [v.path for v in model.optimizer.variables]
+    for ours, theirs in zip(found.optimizer.variables, model.optimizer.variables):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    assert any(np.abs(np.asarray(variable)).max() > 0 for variable in found.optimizer.variables[2:])

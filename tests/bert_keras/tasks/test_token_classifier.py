@@ -1,12 +1,14 @@
 """Entities: learnt, found in words and in raw text, in windows as without, saved, exported and measured."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
@@ -319,6 +321,25 @@ class TestMeasuring:
         assert measured == pytest.approx(expected)
 
 
+class TestForms:
+    def test_words_and_tags_mean_the_same_in_every_form(self):
+        words, tags = [["ada", "met"], ["rome"]], [["B-PER", "O"], ["B-LOC"]]
+        expected = _shared().given(words, tags)
+        ids = [[_shared().tag_set.tags.index(tag) for tag in row] for row in tags]
+        column = pd.Series([np.array(row, object) for row in words])
+        for x, y in ((pd.DataFrame({"tokens": words}), pd.Series(tags)), (column, pd.DataFrame({"ner": ids}))):
+            found = _shared().given(x, y)
+            assert (found.texts, found.words, found.spans) == (expected.texts, expected.words, expected.spans)
+
+    def test_texts_mean_the_same_in_every_form(self):
+        texts = ["ada met bob", "北京"]
+        forms = (pd.DataFrame({"text": texts}), pd.Series(texts), np.array(texts, object), tf.constant(texts))
+        assert all(_shared().given(form).texts == texts for form in forms)
+
+    def test_bytes_that_are_no_text_are_read_as_the_tokenizer_reads_them(self):
+        assert _shared().given([b"ada \xff"]).texts == ["ada \ufffd"]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         "x, y, message",
@@ -327,13 +348,19 @@ class TestRefusals:
             ([["a"]], [["B-ORG"]], "label 'ORG' in row 0"),
             (["a b"], [[(0, 0, "PER")]], "0 <= begin < end"),
             (["a b"], [["B-PER"]], "expected a span"),
+            (["a b"], [[(0, 4, "PER")]], "from 0 to 4 in row 0; the text has 3 characters"),
+            (["a b"], [[(1, 3, "PER"), (0, 2, "LOC")]], "overlap at 1"),
+            ([["a"], ["b"]], [["O"], ["S-PER"]], "y, row 1, tag 1: 'S-PER' does not fit the scheme BIO"),
+            ([["a"]], [[-100]], "y has the tag -100 in row 0; expected the name of a tag, or its place from 0 to 4"),
+            ([["a"]], ["O"], "y has 'O' in row 0; expected a list of tags"),
+            (pd.DataFrame({"text": ["a"], "id": [1]}), None, "The inputs are ['id', 'text']"),
             ([["a"], "b"], None, "row 1"),
             ("one text", None, "put it in a list"),
             ([], None, "no rows"),
         ],
     )
     def test_bad_input(self, x, y, message):
-        with pytest.raises((BadInput, ValueError), match=message.replace("(", r"\(")):
+        with pytest.raises((BadInput, ValueError), match=re.escape(message)):
             _shared().tokenize(x, y)
 
     def test_labels_are_needed(self, make_backbone):

@@ -1,6 +1,7 @@
 """Vocabularies trained on texts: what is in them, in which order, and that the tokenizer cuts texts with them."""
 
 import gzip
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,12 @@ def test_words_are_counted_as_the_tokenizer_cuts_them(training):
 def test_pieces_per_word_weighs_words_by_their_counts(training):
     vocabulary = [*SPECIAL, "low", "##er", "a"]
     assert training.pieces_per_word({"low": 5, "lower": 2, "zebra": 3}, vocabulary, True) == (1.2, 0.3)
+
+
+@pytest.mark.parametrize("texts", ["one text", Path("corpus.txt"), [Path("corpus.txt")], ["a", None]])
+def test_what_is_no_list_of_texts_is_refused(training, texts):
+    with pytest.raises(BadInput, match="texts (is a single one|holds .*expected str)"):
+        training.train_vocabulary(texts, 50)
 
 
 def test_a_size_that_characters_fill_is_refused(training):
