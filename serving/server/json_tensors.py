@@ -16,6 +16,7 @@ from serving.server.status import ServingError, invalid
 
 # The largest integers that floats of so many bits hold without a gap below them.
 _FLOATS = {types_pb2.DT_FLOAT: 2**24 - 1, types_pb2.DT_DOUBLE: 2**53 - 1}
+_ROWS_AT_ONCE = 1024
 
 
 def read_object(body: bytes) -> dict:
@@ -114,24 +115,48 @@ def _columns_of(rows: list, inputs: dict, named: bool) -> dict[str, list] | None
 def _first_refusal(rows: list, inputs: dict, named: bool) -> ServingError:
     """What is said of the first row that does not fit."""
     firsts: dict[str, np.ndarray] = {}
-    for index, row in enumerate(rows):
-        if named and not _is_named(row):
-            return invalid(f"Expecting object but got list at item {index} of input list")
-        if not named and _is_named(row):
-            return invalid(f"Expecting value/list but got object at item {index} of input list")
-        items = row.items() if named else [(next(iter(inputs)), row)]
-        for name, item in items:
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        block = rows[at : at + _ROWS_AT_ONCE]
+        if at and _fit(block, firsts, inputs, named):
+            continue
+        for index, row in enumerate(block, at):
             try:
-                _check_beside_first(firsts, name, item, inputs)
+                _check_row(index, row, firsts, inputs, named)
             except ServingError as error:
-                key = f" key: {name}" if named else ""
-                return invalid(f"Failed to process element: {index}{key} of 'instances' list. Error: {error}")
-        if named and row.keys() != inputs.keys():
-            return invalid(
-                f"Failed to process element: {index} of 'instances' list. JSON object: {value_text(row)} "
-                f"keys must be equal to: {','.join(sorted(inputs))}"
-            )
+                return error
     raise AssertionError("rows that were refused together fit one by one")
+
+
+def _fit(rows: list, firsts: dict[str, np.ndarray], inputs: dict, named: bool) -> bool:
+    """Whether there is nothing to say of these rows: one by one that takes ten times as long."""
+    columns = _columns_of(rows, inputs, named)
+    if columns is None:
+        return False
+    try:
+        return all(
+            _array(column, inputs[name].dtype).shape[1:] == firsts[name].shape for name, column in columns.items()
+        )
+    except ServingError:
+        return False
+
+
+def _check_row(index: int, row, firsts: dict[str, np.ndarray], inputs: dict, named: bool) -> None:
+    if named and not _is_named(row):
+        raise invalid(f"Expecting object but got list at item {index} of input list")
+    if not named and _is_named(row):
+        raise invalid(f"Expecting value/list but got object at item {index} of input list")
+    items = row.items() if named else [(next(iter(inputs)), row)]
+    for name, item in items:
+        try:
+            _check_beside_first(firsts, name, item, inputs)
+        except ServingError as error:
+            key = f" key: {name}" if named else ""
+            raise invalid(f"Failed to process element: {index}{key} of 'instances' list. Error: {error}") from None
+    if named and row.keys() != inputs.keys():
+        raise invalid(
+            f"Failed to process element: {index} of 'instances' list. JSON object: {value_text(row)} "
+            f"keys must be equal to: {','.join(sorted(inputs))}"
+        )
 
 
 def _check_beside_first(firsts: dict[str, np.ndarray], name: str, item, inputs: dict) -> None:

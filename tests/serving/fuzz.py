@@ -6,9 +6,10 @@ Needs atheris, which no lock of the project holds:
     .venv-core/bin/python -m serving.conformance.zoo zoo /tmp/zoo/1
     PYTHONPATH=.:.venv-core/lib/python3.12/site-packages .venv-fuzz/bin/python tests/serving/fuzz.py json -runs=100000
 
-The word after the program's name is json, rest, predict or config; `rest` and `predict` load the model of the variable
-ZOO (default /tmp/zoo/1). Further arguments are libFuzzer's. An answer that blames the server (INTERNAL, UNKNOWN,
-DATA_LOSS), any other exception, and a run of more than 20 seconds end the program with the input in a file crash-….
+The word after the program's name is json, numbers, rest, predict or config; `rest` and `predict` load the model of the
+variable ZOO (default /tmp/zoo/1). Further arguments are libFuzzer's. An answer that blames the server (INTERNAL,
+UNKNOWN, DATA_LOSS), any other exception, and a run of more than 20 seconds end the program with the input in a file
+crash-….
 """
 
 import os
@@ -18,8 +19,9 @@ import atheris
 
 with atheris.instrument_imports(include=["serving", "google.protobuf.text_format"]):
     from serving.protos import model_server_config_pb2, predict_pb2
-    from serving.server import json_text, rest_routes, text_files
+    from serving.server import json_numbers, json_text, rest_routes, text_files
     from serving.server.status import Code, ServingError
+    from tests.serving.unpacked import parse_and_unpack
 
 SERVERS_OWN = {Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS}
 
@@ -33,6 +35,19 @@ def json(data):
     # What was read can be written and read again, and says the same.
     text = json_text.write(value)
     assert json_text.write(json_text.parse(text.encode("utf-8", "surrogateescape"))) == text
+
+
+def numbers(data):
+    """Whether its arrays of numbers are taken out or not, a document says the same, or is refused alike."""
+    json_numbers.LONG = json_text.LONG = 4
+    json_numbers._PIECE = 3
+    outcomes = []
+    for read in (json_text.parse, lambda body: parse_and_unpack(body)[0]):
+        try:
+            outcomes.append(repr(read(data)))
+        except ServingError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1], outcomes
 
 
 def config(data):
@@ -73,15 +88,18 @@ def _core():
     if not _made:
         from serving.server.core import CallOptions, ServerCore
         from serving.server.servable import Servable
-        from serving.server.session import ModelSession
+        from serving.server.session import ModelSession, import_custom_ops
         from tests.serving.test_any_input import OneModel
 
+        import_custom_ops()
         servable = Servable("zoo", 1, ModelSession.load(os.environ.get("ZOO", "/tmp/zoo/1")))
         _made.append(ServerCore(OneModel(servable), CallOptions()))
     return _made[0]
 
 
 if __name__ == "__main__":
-    targets = {function.__name__: function for function in (json, config, rest, predict)}
+    targets = {function.__name__: function for function in (json, numbers, config, rest, predict)}
     atheris.Setup([sys.argv[0], "-timeout=20", *sys.argv[2:]], targets[sys.argv[1]])
+    if sys.argv[1] in ("rest", "predict"):
+        _core()  # here, lest its loading count as the first run's time
     atheris.Fuzz()

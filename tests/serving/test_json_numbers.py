@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from serving.protos import predict_pb2, types_pb2
 from serving.server import json_answers, json_numbers, json_tensors, json_text
-from serving.server.json_numbers import Numbers
 from serving.server.status import ServingError
+from tests.serving.unpacked import parse_and_unpack
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -21,21 +21,6 @@ def everything_is_long():
         patched.setattr(json_text, "LONG", 4)
         patched.setattr(json_numbers, "_PIECE", 3)
         yield
-
-
-def packed(body):
-    """What `parse_packed` gives, as `parse` would; and how many arrays were taken out."""
-    found = []
-
-    def plain(value):
-        if isinstance(value, Numbers):
-            found.append(value)
-            return value.plain()
-        if isinstance(value, list):
-            return [plain(element) for element in value]
-        return {key: plain(member) for key, member in value.items()} if isinstance(value, dict) else value
-
-    return plain(json_text.parse_packed(body)), len(found)
 
 
 def outcome(function, *arguments):
@@ -60,7 +45,7 @@ _values = st.recursive(
 @given(_values, st.sampled_from([None, 1]), st.booleans())
 def test_any_document_is_read_alike(value, indent, plain_ascii):
     body = json.dumps(value, indent=indent, ensure_ascii=plain_ascii).encode()
-    assert outcome(lambda: packed(body)[0]) == outcome(json_text.parse, body)
+    assert outcome(lambda: parse_and_unpack(body)[0]) == outcome(json_text.parse, body)
 
 
 @settings(max_examples=500, deadline=None)
@@ -72,14 +57,14 @@ def test_any_document_with_an_error_is_refused_alike(value, data):
     body = (
         body[:at] + data.draw(st.sampled_from([b"", b"]", b"[", b",", b" 5 ", b'"', b"}", b"1e999"])) + body[at + cut :]
     )
-    assert outcome(lambda: packed(body)[0]) == outcome(json_text.parse, body)
+    assert outcome(lambda: parse_and_unpack(body)[0]) == outcome(json_text.parse, body)
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.text(st.sampled_from("[],1 \n"), max_size=24))
 def test_any_brackets_are_read_alike(text):
     body = text.encode()
-    assert outcome(lambda: packed(body)[0]) == outcome(json_text.parse, body)
+    assert outcome(lambda: parse_and_unpack(body)[0]) == outcome(json_text.parse, body)
 
 
 @settings(max_examples=500, deadline=None)
@@ -133,7 +118,7 @@ def test_other_arrays_stay_lists(text):
 
 def test_arrays_beside_each_other_are_taken_out_each():
     body = b'{"a": [1, 2, 3], "b": {"c": [[4.5], [5]], "[6, 7, 8]": "\\\\\\"[9, 9, 9]"}}'
-    assert packed(body) == ({"a": [1, 2, 3], "b": {"c": [[4.5], [5]], "[6, 7, 8]": '\\"[9, 9, 9]'}}, 2)
+    assert parse_and_unpack(body) == ({"a": [1, 2, 3], "b": {"c": [[4.5], [5]], "[6, 7, 8]": '\\"[9, 9, 9]'}}, 2)
 
 
 def test_the_place_of_an_error_behind_an_array_is_that_of_the_document():
@@ -171,3 +156,27 @@ def test_an_answer_in_blocks_is_the_answer_at_once(shape, by_row, outputs, monke
     monkeypatch.setattr(json_answers, "_BLOCK", 2)
     monkeypatch.setattr(json_text, "_MOST_PIECES", 3)
     assert json_answers.predict_text(arrays, by_row) == at_once
+
+
+# === Rows that do not fit ===
+
+_row = st.sampled_from([1, 2.5, True, "a", [], [1], [2, 3], [[4]], {"x": 5}, {"x": [6]}, {"y": 7}, {}, {"b64": "AA=="}])
+
+
+@settings(max_examples=300, deadline=None)
+@given(_row, st.lists(_row, max_size=6), st.integers(0, 9), st.sampled_from(["float", "int32", "string"]))
+def test_the_row_that_is_named_is_the_first_that_does_not_fit(first, others, times, dtype):
+    rows = [first] * (times + 1) + others
+    inputs = {"x": predict_pb2.PredictRequest().inputs["x"]}
+    inputs["x"].dtype = types_pb2.DataType.Value(f"DT_{dtype.upper()}")
+
+    def read():
+        request = predict_pb2.PredictRequest()
+        json_tensors.fill_predict({"instances": rows}, inputs, request)
+        return request
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(json_tensors, "_ROWS_AT_ONCE", 2)
+        in_blocks = outcome(read)
+        patched.setattr(json_tensors, "_ROWS_AT_ONCE", 10**9)
+        assert in_blocks == outcome(read)
