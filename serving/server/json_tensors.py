@@ -11,7 +11,7 @@ from serving import tensors
 from serving.protos import types_pb2
 from serving.server import json_text
 from serving.server.json_numbers import Numbers
-from serving.server.json_values import FLOAT_MAX, INT_RANGES, add_value, shape_text, type_error, value_text
+from serving.server.json_values import FLOAT_MAX, INT_RANGES, add_value, is_unicode, shape_text, type_error, value_text
 from serving.server.status import ServingError, invalid
 
 # The largest integers that floats of so many bits hold without a gap below them.
@@ -32,6 +32,8 @@ def fill_signature(document: dict, request) -> None:
         return
     if not isinstance(name, str):
         raise _format_error(document, "not formatted correctly. 'signature_name' key must be a string value.")
+    if not is_unicode(name):
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
     request.model_spec.signature_name = name
 
 

@@ -31,6 +31,8 @@ _PARSE_ERRORS = (
     ("Extra data", "The document root must not be followed by other values."),
     ("Expecting value", "Invalid value."),
 )
+_HIGH, _LOW = r"u[dD][89abAB][0-9a-fA-F]{2}", r"u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rf"\\(?:{_HIGH}\\{_LOW}|(?P<half>{_HIGH}|{_LOW})|.)", re.DOTALL)
 
 
 class _Number(ValueError):
@@ -76,13 +78,17 @@ def _parsed(body: bytes, parse_float, offset):
     if not text.strip(" \t\r\n"):
         raise failed("The document is empty.", len(text))
     try:
-        return json.loads(text, object_pairs_hook=_first_wins, parse_float=parse_float)
+        value = json.loads(text, object_pairs_hook=_first_wins, parse_float=parse_float)
     except json.JSONDecodeError as error:
         raise failed(_message(error), error.pos) from None
     except _Number as error:
         raise failed("Number too big to be stored in double.", text.find(str(error))) from None
     except ValueError:  # an integer of more digits than Python converts
         raise _parse_error("Number too big to be stored in double.", 0) from None
+    half = _half_a_pair(text) if "\\u" in text else None
+    if half is not None:
+        raise failed("The surrogate pair in string is invalid.", half)
+    return value
 
 
 def _message(error: json.JSONDecodeError) -> str:
@@ -102,6 +108,12 @@ def _in_array(text: str, at: int) -> bool:
     except json.JSONDecodeError as error:
         return error.pos > at
     return True
+
+
+def _half_a_pair(text: str) -> int | None:
+    """Where an escape is half of a character: text that holds it could not be written."""
+    halves = (match.start() for match in _ESCAPES.finditer(text) if match["half"])
+    return next(halves, None)
 
 
 def _parse_error(message: str, offset: int) -> ServingError:

@@ -63,10 +63,16 @@ def is_lossless(value, dtype: int) -> bool:
 
 
 def text_bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it was UTF-8 in the document: what names something in a message must be."""
     try:
-        return value.encode("utf-8", "surrogateescape")
+        text.encode()
     except UnicodeEncodeError:
-        raise invalid("JSON Parse error: The surrogate pair in string is invalid. at offset: 0") from None
+        return False
+    return True
 
 
 def type_error(value, dtype: int):

@@ -14,13 +14,18 @@ crash-….
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 import atheris
+import numpy as np
 
 with atheris.instrument_imports(include=["serving", "google.protobuf.text_format"]):
+    from serving import tensors
     from serving.protos import model_server_config_pb2, predict_pb2
     from serving.server import json_numbers, json_text, rest_routes, text_files
     from serving.server.status import Code, ServingError
+    from tests.serving.endpoint import predict_request
     from tests.serving.unpacked import parse_and_unpack
 
 SERVERS_OWN = {Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS}
@@ -65,6 +70,7 @@ def rest(data):
     call = ("predict", "classify", "regress")[data[0] % 3] if data else "predict"
     status, text = rest_routes.Routes(core, 5000).answer("POST", f"/v1/models/zoo:{call}", data[1:])
     assert status in (200, 400, 404, 501), (status, text)
+    text.encode("utf-8", "surrogateescape")
 
 
 def predict(data):
@@ -79,6 +85,32 @@ def predict(data):
         core.predict(request)
     except ServingError as error:
         assert error.code not in SERVERS_OWN, error
+
+
+def _seeds(target):
+    """What the fuzzer begins with: the parsers in C tell it nothing of what they accept."""
+    from serving.conformance.cases.rest_refusals import BODIES, EXAMPLES
+
+    bodies = [body for _, body, _ in (*BODIES, *EXAMPLES)]
+    bodies += [b'{"instances": ["\xff", "\\ud83d\\ude00"], "signature_name": "sentiment"}', b'{"a": "\\ud800"}']
+    if target in ("json", "numbers"):
+        return bodies
+    if target == "rest":
+        return [bytes([call]) + body for body in bodies for call in range(3)]
+    if target == "config":
+        model = b'name: "a" base_path: "/a" model_platform: "tensorflow" version_labels { key: "b" value: 1 }'
+        policy = b"model_version_policy { specific { versions: 1 versions: 2 } }"
+        return [b"model_config_list { config { " + model + b" " + policy + b" } }"]
+    inputs = (
+        {"x": np.float32([1.0, -2.0])},
+        {"x": tensors.to_proto(np.float32([1.0]), typed=True), "k": np.int32([3])},
+        {"x": np.float32([[1.0, 2.0]])},
+        {"text": np.array([b"good", b"bad \xff"], object)},
+        {"text": np.array([b"a"], object), "text_pair": np.array([b"a"], object)},
+        {"inputs": np.array([b"\n\x0f\n\r\n\x01x\x12\x08\x12\x06\n\x04\x00\x00\x80?"], object)},
+    )
+    signatures = ("", "two", "matmul", "sentiment", "same", "text_ops", "classify", "regress", "kinds")
+    return [predict_request("zoo", name, values).SerializeToString() for name in signatures for values in inputs]
 
 
 _made = []
@@ -99,7 +131,10 @@ def _core():
 
 if __name__ == "__main__":
     targets = {function.__name__: function for function in (json, numbers, config, rest, predict)}
-    atheris.Setup([sys.argv[0], "-timeout=20", *sys.argv[2:]], targets[sys.argv[1]])
+    folder = tempfile.TemporaryDirectory()
+    for number, seed in enumerate(_seeds(sys.argv[1])):
+        Path(folder.name, str(number)).write_bytes(seed)
+    atheris.Setup([sys.argv[0], "-timeout=20", *sys.argv[2:], folder.name], targets[sys.argv[1]])
     if sys.argv[1] in ("rest", "predict"):
         _core()  # here, lest its loading count as the first run's time
     atheris.Fuzz()
