@@ -126,9 +126,9 @@ def to_proto(array: Any, *, typed: bool = False, into: Any = None) -> Any:
         proto.tensor_content = _native(array).tobytes()
     elif number in _RAW_FIELDS:
         # Setting a repeated field value by value costs 100 times the copy: the packed bytes are written by hand.
-        raw = _native(array).tobytes()
+        raw = _native(array).reshape(-1).view(np.uint8)
         tag = bytes([_RAW_FIELDS[number] << 3 | 2])
-        proto.MergeFromString(tag + _varint(len(raw)) + raw)
+        proto.MergeFromString(b"".join([tag, _varint(raw.size), raw]))
     else:
         values = array.view(np.uint16) if number in (types_pb2.DT_HALF, _BFLOAT16) else array
         getattr(proto, _FIELDS[number][0]).extend(values.ravel().tolist())

@@ -75,7 +75,8 @@ class GrpcServer:
         gate: Gate | None = None,
     ):
         if gate and gate.max_bytes:
-            # gRPC refuses what is larger before it is held in memory; to the gate that is a call that was cancelled.
+            # gRPC refuses what is larger before it is held in memory. What the server sees of that is a call that was
+            # cancelled before its message came: it cannot be told from a caller that went away.
             arguments = {"grpc.max_receive_message_length": gate.max_bytes, **(arguments or {})}
         options = {
             "grpc.max_receive_message_length": _MAX_MESSAGE,

@@ -3,7 +3,7 @@
 from serving.protos import types_pb2
 from serving.server import json_text
 from serving.server.json_tensors import decode_binary
-from serving.server.json_values import is_lossless, lossy_error, text_bytes, type_text, value_text
+from serving.server.json_values import is_lossless, is_unicode, lossy_error, text_bytes, type_text, value_text
 from serving.server.status import invalid
 
 
@@ -44,6 +44,8 @@ def _fill_example(value, example) -> None:
     if not isinstance(value, dict):
         raise invalid(f"Example must be JSON object but got JSON {type_text(value)}")
     for name, content in value.items():
+        if not is_unicode(name):
+            raise invalid(f"Feature: {name} has a name that is not UTF-8")
         feature = example.features.feature[name]
         for element in content if isinstance(content, list) else [content]:
             _add(element, name, feature)

@@ -1,7 +1,8 @@
-"""REST bodies to request messages, responses to REST bodies: TensorFlow Serving's json_tensor.cc, its texts kept."""
+"""REST bodies to request messages: TensorFlow Serving's json_tensor.cc, its texts kept."""
 
 import base64
 import binascii
+import math
 import re
 
 import numpy as np
@@ -9,29 +10,17 @@ import numpy as np
 from serving import tensors
 from serving.protos import types_pb2
 from serving.server import json_text
-from serving.server.json_text import Binary
-from serving.server.json_values import add_value, shape_text, type_error, value_text
+from serving.server.json_numbers import Numbers
+from serving.server.json_values import FLOAT_MAX, INT_RANGES, add_value, is_unicode, shape_text, type_error, value_text
 from serving.server.status import ServingError, invalid
 
+# The largest integers that floats of so many bits hold without a gap below them.
 _FLOATS = {types_pb2.DT_FLOAT: 2**24 - 1, types_pb2.DT_DOUBLE: 2**53 - 1}
-_INTS = {types_pb2.DT_INT32: 2**31, types_pb2.DT_INT64: 2**63}
-_WRITABLE = {
-    types_pb2.DT_FLOAT,
-    types_pb2.DT_DOUBLE,
-    types_pb2.DT_INT8,
-    types_pb2.DT_INT16,
-    types_pb2.DT_INT32,
-    types_pb2.DT_INT64,
-    types_pb2.DT_UINT8,
-    types_pb2.DT_UINT32,
-    types_pb2.DT_UINT64,
-    types_pb2.DT_BOOL,
-    types_pb2.DT_STRING,
-}
+_ROWS_AT_ONCE = 1024
 
 
 def read_object(body: bytes) -> dict:
-    document = json_text.parse(body)
+    document = json_text.parse_packed(body)
     if not isinstance(document, dict):
         raise _format_error(document, "Is not object")
     return document
@@ -43,6 +32,8 @@ def fill_signature(document: dict, request) -> None:
         return
     if not isinstance(name, str):
         raise _format_error(document, "not formatted correctly. 'signature_name' key must be a string value.")
+    if not is_unicode(name):
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
     request.model_spec.signature_name = name
 
 
@@ -58,7 +49,7 @@ def fill_predict(document: dict, inputs: dict, request) -> bool:
                 document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
             )
         rows = document["instances"]
-        if not isinstance(rows, list):
+        if not isinstance(rows, (list, Numbers)):
             raise _format_error(document, "Expecting 'instances' to be an list/array")
         if not rows:
             raise _format_error(document, "No values in 'instances' array")
@@ -67,56 +58,10 @@ def fill_predict(document: dict, inputs: dict, request) -> bool:
         arrays = _columns(document["inputs"], inputs)
     else:
         raise invalid("Missing 'inputs' or 'instances' key")
-    for name, array in arrays.items():
+    while arrays:
+        name, array = arrays.popitem()  # each is held twice for a moment only
         tensors.to_proto(array, into=request.inputs[name])
     return "instances" in document
-
-
-def predict_text(outputs, by_row: bool) -> str:
-    """The body that answers Predict, from TensorProto by output name."""
-    values = {name: _plain(name, outputs[name]) for name in sorted(outputs)}
-    if not values:
-        raise invalid("Cannot convert empty tensor map to JSON")
-    if not by_row:
-        return json_text.write({"outputs": values if len(values) > 1 else next(iter(values.values()))})
-    batch = 0
-    for name in values:
-        sizes = [dim.size for dim in outputs[name].tensor_shape.dim]
-        if not sizes:
-            raise invalid(f"Tensor name: {name} has no shape information ")
-        if sizes[0] < 1:
-            raise invalid(f"Tensor name: {name} has invalid batch size: {sizes[0]}")
-        if batch and batch != sizes[0]:
-            raise invalid(f"Tensor name: {name} has inconsistent batch size: {sizes[0]} expecting: {batch}")
-        batch = sizes[0]
-    if len(values) == 1:
-        rows = next(iter(values.values()))
-    else:
-        rows = [{name: column[row] for name, column in values.items()} for row in range(batch)]
-    return json_text.write({"predictions": rows}, inline_from=2)
-
-
-def _plain(name: str, proto):
-    """Nested lists of what is written, numbers as text."""
-    if proto.dtype not in _WRITABLE:
-        raise invalid(f"Failed to write JSON value for tensor type: {tensors.dtype_name(proto.dtype)}")
-    array = tensors.from_proto(proto)
-    flat = array.ravel()
-    if array.dtype.kind == "f":
-        plain = json_text.numbers(flat)
-    elif array.dtype.kind == "O" and name.endswith("_bytes"):
-        plain = [Binary(b64=base64.b64encode(value).decode()) for value in flat]
-    elif array.dtype.kind == "O":
-        plain = [value.decode("utf-8", "surrogateescape") for value in flat]
-    else:
-        plain = flat.tolist()
-    for size in reversed(array.shape[1:]):
-        plain = [plain[i : i + size] for i in range(0, len(plain), size)] if size else [[]] * _rows_of(array, size)
-    return plain if array.ndim else plain[0]
-
-
-def _rows_of(array: np.ndarray, size: int) -> int:
-    return int(np.prod(array.shape[: array.shape.index(size)], dtype=int))
 
 
 # === Predict's inputs ===
@@ -139,20 +84,26 @@ def _columns(value, inputs: dict) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _rows(rows: list, inputs: dict) -> dict[str, np.ndarray]:
+def _rows(rows: "list | Numbers", inputs: dict) -> dict[str, np.ndarray]:
+    if isinstance(rows, Numbers):
+        array = _packed_array(rows, next(iter(inputs.values())).dtype) if len(inputs) == 1 else None
+        if array is not None:
+            return {next(iter(inputs)): array}
+        rows = rows.plain()
     if not isinstance(rows[0], dict) and len(inputs) > 1:
         raise invalid(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
     named = _is_named(rows[0])
-    # All rows at once where they are regular; else row by row, for the message that names the row.
     columns = _columns_of(rows, inputs, named)
-    if columns is not None:
-        arrays = {name: _fast_array(column, inputs[name].dtype) for name, column in columns.items()}
-        if all(array is not None for array in arrays.values()):
-            return arrays
-    return _rows_one_by_one(rows, inputs, named)
+    if columns is None:
+        raise _first_refusal(rows, inputs, named)
+    try:
+        return {name: _array(column, inputs[name].dtype) for name, column in columns.items()}
+    except ServingError:
+        # Of a whole column that does not fit only this is known; the message names the row.
+        raise _first_refusal(rows, inputs, named) from None
 
 
 def _columns_of(rows: list, inputs: dict, named: bool) -> dict[str, list] | None:
@@ -163,37 +114,62 @@ def _columns_of(rows: list, inputs: dict, named: bool) -> dict[str, list] | None
     return None
 
 
-def _rows_one_by_one(rows: list, inputs: dict, named: bool) -> dict[str, np.ndarray]:
-    collected: dict[str, list[np.ndarray]] = {}
-    for index, row in enumerate(rows):
-        if named and not _is_named(row):
-            raise invalid(f"Expecting object but got list at item {index} of input list")
-        if not named and _is_named(row):
-            raise invalid(f"Expecting value/list but got object at item {index} of input list")
-        items = row.items() if named else [(next(iter(inputs)), row)]
-        for name, item in items:
+def _first_refusal(rows: list, inputs: dict, named: bool) -> ServingError:
+    """What is said of the first row that does not fit."""
+    firsts: dict[str, np.ndarray] = {}
+    for at in range(0, len(rows), _ROWS_AT_ONCE):
+        block = rows[at : at + _ROWS_AT_ONCE]
+        if at and _fit(block, firsts, inputs, named):
+            continue
+        for index, row in enumerate(block, at):
             try:
-                _collect(collected.setdefault(name, []), name, item, inputs)
+                _check_row(index, row, firsts, inputs, named)
             except ServingError as error:
-                key = f" key: {name}" if named else ""
-                raise invalid(f"Failed to process element: {index}{key} of 'instances' list. Error: {error}") from None
-        if named and row.keys() != inputs.keys():
-            raise invalid(
-                f"Failed to process element: {index} of 'instances' list. JSON object: {value_text(row)} "
-                f"keys must be equal to: {','.join(sorted(inputs))}"
-            )
-    return {name: np.stack(arrays) for name, arrays in collected.items()}
+                return error
+    raise AssertionError("rows that were refused together fit one by one")
 
 
-def _collect(arrays: list[np.ndarray], name: str, item, inputs: dict) -> None:
+def _fit(rows: list, firsts: dict[str, np.ndarray], inputs: dict, named: bool) -> bool:
+    """Whether there is nothing to say of these rows: one by one that takes ten times as long."""
+    columns = _columns_of(rows, inputs, named)
+    if columns is None:
+        return False
+    try:
+        return all(
+            _array(column, inputs[name].dtype).shape[1:] == firsts[name].shape for name, column in columns.items()
+        )
+    except ServingError:
+        return False
+
+
+def _check_row(index: int, row, firsts: dict[str, np.ndarray], inputs: dict, named: bool) -> None:
+    if named and not _is_named(row):
+        raise invalid(f"Expecting object but got list at item {index} of input list")
+    if not named and _is_named(row):
+        raise invalid(f"Expecting value/list but got object at item {index} of input list")
+    items = row.items() if named else [(next(iter(inputs)), row)]
+    for name, item in items:
+        try:
+            _check_beside_first(firsts, name, item, inputs)
+        except ServingError as error:
+            key = f" key: {name}" if named else ""
+            raise invalid(f"Failed to process element: {index}{key} of 'instances' list. Error: {error}") from None
+    if named and row.keys() != inputs.keys():
+        raise invalid(
+            f"Failed to process element: {index} of 'instances' list. JSON object: {value_text(row)} "
+            f"keys must be equal to: {','.join(sorted(inputs))}"
+        )
+
+
+def _check_beside_first(firsts: dict[str, np.ndarray], name: str, item, inputs: dict) -> None:
     if name not in inputs:
         raise invalid(f"JSON object: does not have named input: {name}")
     array = _array(item, inputs[name].dtype)
-    if arrays and arrays[0].size != array.size:
-        raise invalid(f"Expecting tensor size: {arrays[0].size} but got: {array.size}")
-    if arrays and arrays[0].shape != array.shape:
-        raise invalid(f"Expecting shape {shape_text(arrays[0].shape)} but got: {shape_text(array.shape)}")
-    arrays.append(array)
+    first = firsts.setdefault(name, array)
+    if first.size != array.size:
+        raise invalid(f"Expecting tensor size: {first.size} but got: {array.size}")
+    if first.shape != array.shape:
+        raise invalid(f"Expecting shape {shape_text(first.shape)} but got: {shape_text(array.shape)}")
 
 
 def _array(value, dtype: int) -> np.ndarray:
@@ -203,7 +179,9 @@ def _array(value, dtype: int) -> np.ndarray:
 
 def _fast_array(value, dtype: int) -> np.ndarray | None:
     """numpy's reading of nested lists, None unless it is sure to be TensorFlow Serving's as well."""
-    if not isinstance(value, list) or not (dtype in _FLOATS or dtype in _INTS):
+    if isinstance(value, Numbers):
+        return _packed_array(value, dtype)
+    if not isinstance(value, list) or not (dtype in _FLOATS or dtype in INT_RANGES):
         return None
     if not _starts_as_number(value):
         return None
@@ -211,16 +189,33 @@ def _fast_array(value, dtype: int) -> np.ndarray | None:
         array = np.array(value)
     except (ValueError, OverflowError):
         return None
-    if array.dtype.kind not in ("iuf" if dtype in _FLOATS else "i") or not array.size or _has_bool(value):
+    if array.dtype.kind not in ("iuf" if dtype in _FLOATS else "iu") or not array.size or _has_bool(value):
         return None
-    if dtype in _FLOATS:
-        finite = array[np.isfinite(array)]
-        limit = _FLOATS[dtype]
+    low, high = INT_RANGES.get(dtype) or (-_FLOATS[dtype], _FLOATS[dtype])
+    return array.astype(tensors.numpy_dtype(dtype)) if _is_between(array, low, high) else None
+
+
+def _packed_array(numbers: Numbers, dtype: int) -> np.ndarray | None:
+    """As `_fast_array`; of numbers with a fraction beside integers only these must be small."""
+    array = numbers.array
+    if dtype in INT_RANGES:
+        fits = array.dtype.kind == "i" and _is_between(array, *INT_RANGES[dtype])
+    elif dtype in _FLOATS:
+        fits = numbers.largest_integer <= _FLOATS[dtype]
+        if dtype == types_pb2.DT_FLOAT:
+            fits = fits and _is_between(array, -FLOAT_MAX, FLOAT_MAX)
     else:
-        finite, limit = array, _INTS[dtype] - 1
-    if finite.size and max(abs(int(finite.min())), abs(int(finite.max()))) > limit:
-        return None
-    return array.astype(tensors.numpy_dtype(dtype))
+        fits = False
+    return array.astype(tensors.numpy_dtype(dtype)) if fits else None
+
+
+def _is_between(array: np.ndarray, low: float, high: float) -> bool:
+    """Whether all finite values are."""
+    least, most = array.min().item(), array.max().item()
+    if not (math.isfinite(least) and math.isfinite(most)):
+        array = array[np.isfinite(array)]
+        return not array.size or _is_between(array, low, high)
+    return low <= least and most <= high
 
 
 def _starts_as_number(value) -> bool:
@@ -240,7 +235,8 @@ def _has_bool(value: list) -> bool:
 
 def _exact_array(value, dtype: int) -> np.ndarray:
     shape, at = [], value
-    while isinstance(at, list):
+    while isinstance(at, (list, Numbers)):
+        at = at.plain() if isinstance(at, Numbers) else at
         shape.append(len(at))
         if not at:
             break
@@ -254,6 +250,8 @@ def _exact_array(value, dtype: int) -> np.ndarray:
 
 
 def _fill(value, level: int, dtype: int, shape: list[int], flat: list) -> None:
+    if isinstance(value, Numbers):
+        value = value.plain()
     if not isinstance(value, list):
         if level != len(shape):
             raise invalid(

@@ -3,12 +3,21 @@
 import json
 import math
 import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
+from serving.server.json_numbers import LONG, Numbers, Skeleton
 from serving.server.status import ServingError, invalid
 
 _INDENT = 4
+_SINGLE = struct.Struct("f")
+# Below this many numbers one by one is quicker.
+_FEW = 8
+# Pieces of text that wait to be put together: each is an object of Python.
+_MOST_PIECES = 2**14
 # Python's complaint -> RapidJSON's.
 _PARSE_ERRORS = (
     ("Expecting property name", "Missing a name for object member."),
@@ -22,6 +31,8 @@ _PARSE_ERRORS = (
     ("Extra data", "The document root must not be followed by other values."),
     ("Expecting value", "Invalid value."),
 )
+_HIGH, _LOW = r"u[dD][89abAB][0-9a-fA-F]{2}", r"u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rf"\\(?:{_HIGH}\\{_LOW}|(?P<half>{_HIGH}|{_LOW})|.)", re.DOTALL)
 
 
 class _Number(ValueError):
@@ -33,47 +44,76 @@ def parse(body: bytes):
 
     Raises ServingError "JSON Parse error: .. at offset: N" (bytes).
     """
+    return _parse(body, _float, lambda at: at)
+
+
+def parse_packed(body: bytes):
+    """The same, but long arrays of numbers are `Numbers`."""
+    if len(body) < LONG:
+        return parse(body)
+    skeleton = Skeleton(body)
+
+    def number(text: str):
+        numbers = skeleton.get(text)
+        return _float(text) if numbers is None else numbers
+
+    return _parse(skeleton.text, number, skeleton.offset)
+
+
+def _parse(body: bytes, parse_float, offset):
     if not body:
         raise invalid("JSON Parse error: The document is empty")
-    text = body.decode("utf-8", "surrogateescape")
-    if not text.strip(" \t\r\n"):
-        raise _parse_error("The document is empty.", len(body))
     try:
-        return json.loads(text, object_pairs_hook=_first_wins, parse_float=_float)
-    except json.JSONDecodeError as error:
-        raise _parse_error(_message(error), len(text[: error.pos].encode("utf-8", "surrogateescape"))) from None
-    except _Number as error:
-        at = len(text[: text.find(str(error))].encode("utf-8", "surrogateescape"))
-        raise _parse_error("Number too big to be stored in double.", at) from None
-    except ValueError:  # an integer of more digits than Python converts
-        raise _parse_error("Number too big to be stored in double.", 0) from None
+        return _parsed(body, parse_float, offset)
     except RecursionError:
         raise invalid("JSON Parse error: The document is nested too deeply") from None
 
 
+def _parsed(body: bytes, parse_float, offset):
+    text = body.decode("utf-8", "surrogateescape")
+
+    def failed(message: str, characters: int) -> ServingError:
+        return _parse_error(message, offset(len(text[:characters].encode("utf-8", "surrogateescape"))))
+
+    if not text.strip(" \t\r\n"):
+        raise failed("The document is empty.", len(text))
+    try:
+        value = json.loads(text, object_pairs_hook=_first_wins, parse_float=parse_float)
+    except json.JSONDecodeError as error:
+        raise failed(_message(error), error.pos) from None
+    except _Number as error:
+        raise failed("Number too big to be stored in double.", text.find(str(error))) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise _parse_error("Number too big to be stored in double.", 0) from None
+    half = _half_a_pair(text) if "\\u" in text else None
+    if half is not None:
+        raise failed("The surrogate pair in string is invalid.", half)
+    return value
+
+
 def _message(error: json.JSONDecodeError) -> str:
     if error.msg == "Expecting ',' delimiter":
-        opened = _open_bracket(error.doc[: error.pos])
-        return f"Missing a comma or {'}' if opened == '{' else ']'} after an " + (
-            "object member." if opened == "{" else "array element."
+        return (
+            "Missing a comma or ] after an array element."
+            if _in_array(error.doc, error.pos)
+            else "Missing a comma or } after an object member."
         )
     return next((ours for theirs, ours in _PARSE_ERRORS if error.msg.startswith(theirs)), "Unspecific syntax error.")
 
 
-def _open_bracket(text: str) -> str:
-    """The bracket that is still open at the end of `text`."""
-    stack, in_string, escaped = [], False, False
-    for char in text:
-        if in_string:
-            in_string = escaped or char != '"'
-            escaped = char == "\\" and not escaped
-        elif char == '"':
-            in_string = True
-        elif char in "{[":
-            stack.append(char)
-        elif char in "}]" and stack:
-            stack.pop()
-    return stack[-1] if stack else "{"
+def _in_array(text: str, at: int) -> bool:
+    """Whether the value that ends before `at` is an array's element: then a bracket can close it."""
+    try:
+        json.loads(text[:at] + "]")
+    except json.JSONDecodeError as error:
+        return error.pos > at
+    return True
+
+
+def _half_a_pair(text: str) -> int | None:
+    """Where an escape is half of a character: text that holds it could not be written."""
+    halves = (match.start() for match in _ESCAPES.finditer(text) if match["half"])
+    return next(halves, None)
 
 
 def _parse_error(message: str, offset: int) -> ServingError:
@@ -98,8 +138,23 @@ class Raw(str):
     """Text that is written as it stands: a number."""
 
 
+class Raws(list):
+    """Texts that are written as they stand: an array of numbers."""
+
+
 class Binary(dict):
     """{"b64": ...}: an object that stands where a plain value would."""
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """An array whose elements are made while it is written.
+
+    Args:
+        blocks: lists of elements, one behind the other; at least one element.
+    """
+
+    blocks: Iterator[list]
 
 
 def number(value: float, *, double: bool = False) -> Raw:
@@ -109,42 +164,71 @@ def number(value: float, *, double: bool = False) -> Raw:
     if math.isinf(value):
         return Raw("-Infinity" if value < 0 else "Infinity")
     text = f"{value:.6g}"
-    same = float(text) == value if double else np.float32(text) == np.float32(value)
+    same = float(text) == value if double else _SINGLE.pack(float(text)) == _SINGLE.pack(value)
     if not same:
         text = f"{value:.17g}" if double else f"{value:.9g}"
     return Raw(text if "." in text or "e" in text else text + ".0")
 
 
-def numbers(values: np.ndarray) -> list[Raw]:
+def numbers(values: np.ndarray) -> Raws:
     """`number` of every value of a flat float array."""
     double = values.dtype == np.float64
-    return [number(value, double=double) for value in values.tolist()]
+    plain = values.tolist()
+    if len(plain) < _FEW or not np.isfinite(values).all():
+        return Raws([number(value, double=double) for value in plain])
+    texts = [f"{value:.6g}" for value in plain]
+    same = np.array([float(text) for text in texts], values.dtype) == values
+    digits = ".17g" if double else ".9g"
+    for index in np.flatnonzero(~same).tolist():
+        texts[index] = format(plain[index], digits)
+    return Raws([text if "." in text or "e" in text else text + ".0" for text in texts])
 
 
 def write(value, *, inline_from: int | None = None) -> str:
     """Pretty JSON, indented by 4.
 
     Args:
-        value: dict, list, str, bool, None, int, or Raw.
+        value: dict, list, str, bool, None, int, Raw, Raws, Lazy, or Numbers.
         inline_from: arrays at this depth and below stand on one line; an array that is opened above it and holds them
             begins on its own line and closes on a new one, as RapidJSON's PrettyWriter does when it is switched
             between elements.
     """
-    out: list[str] = []
+    out = _Text()
     _write(value, 0, inline_from, out)
-    return "".join(out)
+    return out.whole()
 
 
-def _write(value, depth: int, inline_from: int | None, out: list[str]) -> None:
+class _Text:
+    """A text that grows piece by piece."""
+
+    def __init__(self):
+        self._long: list[str] = []
+        self._pieces: list[str] = []
+
+    def append(self, piece: str) -> None:
+        self._pieces.append(piece)
+        if len(self._pieces) > _MOST_PIECES:
+            self._long.append("".join(self._pieces))
+            self._pieces.clear()
+
+    def whole(self) -> str:
+        return "".join([*self._long, *self._pieces])
+
+
+def _write(value, depth: int, inline_from: int | None, out: _Text) -> None:
     if isinstance(value, dict):
         _write_object(value, depth, inline_from, out)
     elif isinstance(value, list):
-        _write_array(value, depth, inline_from, out)
+        _write_array([value] if value else [], depth, inline_from, out)
+    elif isinstance(value, Lazy):
+        _write_array(value.blocks, depth, inline_from, out)
+    elif isinstance(value, Numbers):
+        _write_array([value.plain()], depth, inline_from, out)
     else:
         out.append(_scalar(value))
 
 
-def _write_object(value: dict, depth: int, inline_from: int | None, out: list[str]) -> None:
+def _write_object(value: dict, depth: int, inline_from: int | None, out: _Text) -> None:
     if not value:
         out.append("{}")
         return
@@ -156,23 +240,26 @@ def _write_object(value: dict, depth: int, inline_from: int | None, out: list[st
     out.append("\n" + " " * _INDENT * depth + "}")
 
 
-def _write_array(value: list, depth: int, inline_from: int | None, out: list[str]) -> None:
+def _write_array(blocks, depth: int, inline_from: int | None, out: _Text) -> None:
     pad = "\n" + " " * _INDENT * (depth + 1)
     inline = inline_from is not None and depth >= inline_from
+    first = True
     out.append("[")
-    for index, element in enumerate(value):
-        if index:
-            out.append(",")
+    for block in blocks:
         # The elements of an array directly above an inline one are written with the inline option on: the first one
         # follows the bracket at once. Rows that are objects are begun with the option off.
-        is_row = isinstance(element, dict) and not isinstance(element, Binary)
+        is_row = isinstance(block[0], dict) and not isinstance(block[0], Binary)
         beside = inline_from is not None and depth == inline_from - 1 and not is_row
-        if inline or beside:
-            out.append(" " if index else "")
-        else:
-            out.append(pad)
-        _write(element, depth + 1, inline_from, out)
-    if value and not inline:
+        opening, between = ("", ", ") if inline or beside else (pad, "," + pad)
+        if isinstance(block, Raws):
+            out.append((opening if first else between) + between.join(block))
+            first = False
+            continue
+        for element in block:
+            out.append(opening if first else between)
+            _write(element, depth + 1, inline_from, out)
+            first = False
+    if not (first or inline):
         out.append("\n" + " " * _INDENT * depth)
     out.append("]")
 

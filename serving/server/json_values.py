@@ -9,8 +9,8 @@ from serving.protos import types_pb2
 from serving.server import json_text
 from serving.server.status import Code, ServingError, invalid
 
-_FLOAT_MAX = float(np.finfo(np.float32).max)
-_INT_RANGES = {
+FLOAT_MAX = float(np.finfo(np.float32).max)
+INT_RANGES = {
     # All small integers are read as int32 and cut, as TensorFlow Serving does.
     types_pb2.DT_INT8: (-(2**31), 2**31 - 1),
     types_pb2.DT_INT16: (-(2**31), 2**31 - 1),
@@ -30,8 +30,8 @@ def add_value(value, dtype: int):
         if not is_lossless(value, dtype):
             lossy_error(value, "float" if dtype == types_pb2.DT_FLOAT else "double")
         return float(value)
-    if dtype in _INT_RANGES:
-        low, high = _INT_RANGES[dtype]
+    if dtype in INT_RANGES:
+        low, high = INT_RANGES[dtype]
         if not is_number(value) or isinstance(value, float) or not low <= value <= high:
             type_error(value, dtype)
         return value if dtype not in _SMALL else np.array(value, np.int64).astype(_SMALL[dtype])
@@ -59,14 +59,20 @@ def is_lossless(value, dtype: int) -> bool:
     single = dtype == types_pb2.DT_FLOAT
     if isinstance(value, int) and -(2**63) <= value < 2**64:
         return abs(value) <= (2**24 - 1 if single else 2**53 - 1)
-    return not math.isfinite(value) or not single or abs(value) <= _FLOAT_MAX
+    return not math.isfinite(value) or not single or abs(value) <= FLOAT_MAX
 
 
 def text_bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogateescape")
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it was UTF-8 in the document: what names something in a message must be."""
     try:
-        return value.encode("utf-8", "surrogateescape")
+        text.encode()
     except UnicodeEncodeError:
-        raise invalid("JSON Parse error: The surrogate pair in string is invalid. at offset: 0") from None
+        return False
+    return True
 
 
 def type_error(value, dtype: int):
@@ -88,7 +94,7 @@ def type_text(value) -> str:
 
 def value_text(value) -> str:
     if isinstance(value, float):
-        return json_text.number(value, double=math.isfinite(value) and abs(value) > _FLOAT_MAX)
+        return json_text.number(value, double=math.isfinite(value) and abs(value) > FLOAT_MAX)
     return json_text.write(value)
 
 

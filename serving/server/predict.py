@@ -23,6 +23,7 @@ def predict(servable: Servable, request, options, timeout_ms: int | None = None)
     feeds = _feeds(signature, request.inputs)
     aliases = _aliases(signature, request.output_filter)
     values = servable.run(feeds, [signature.outputs[alias].name for alias in aliases], timeout_ms)
+    del feeds  # large ones need not stay while the response is made
     response = predict_pb2.PredictResponse()
     fill_spec(response.model_spec, servable, request.model_spec.name, name)
     for alias, value in zip(aliases, values):

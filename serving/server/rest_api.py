@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 _MAX_BODY = 2**31 - 1
 # TensorFlow Serving's (util/net_http/compression/gzip_zlib.h): a body that is small on the wire may be huge in memory.
 _MAX_UNZIPPED = 10 * 2**20
+_PIECE = 2**20
 _IDLE_SECONDS = 120
 _NOT_FOUND = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 _CORS = {
@@ -202,16 +203,17 @@ class _Handler(BaseHTTPRequestHandler):
             pass  # the caller has gone
 
     def _send(self, status: int, text: str, headers: dict[str, str]) -> None:
-        body = text.encode("utf-8", "surrogateescape")
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        length = len(text) if text.isascii() else sum(map(len, _encoded(text)))
+        self.send_header("Content-Length", str(length))
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            for piece in _encoded(text):
+                self.wfile.write(piece)
         self.wfile.flush()
 
     def _body(self, most: int) -> bytes:
@@ -250,6 +252,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args) -> None:
         log.debug(format, *args)
+
+
+def _encoded(text: str) -> Iterator[bytes]:
+    """A long text is not held twice."""
+    for at in range(0, len(text), _PIECE):
+        yield text[at : at + _PIECE].encode("utf-8", "surrogateescape")
 
 
 def _gunzip(body: bytes, most: int) -> bytes:

@@ -16,7 +16,7 @@ from serving.protos import (
     predict_pb2,
     regression_pb2,
 )
-from serving.server import json_examples, json_tensors, json_text
+from serving.server import json_answers, json_examples, json_tensors, json_text
 from serving.server.core import ServerCore
 from serving.server.extensions import notes
 from serving.server.status import Code, ServingError, invalid, unexpected, where
@@ -103,16 +103,24 @@ class Routes:
             self._core.count(spec.name, call, "REST", started, failure)
 
     def _predict(self, spec, body: bytes) -> str:
-        document = json_tensors.read_object(body)
+        outputs, by_row = self._predicted(spec, body)
+        return json_answers.predict_text(outputs, by_row)
+
+    def _predicted(self, spec, body: bytes):
+        """Arrays by name, and whether rows were asked for. Request and response, which may be large, end here."""
         request = predict_pb2.PredictRequest(model_spec=spec)
+        by_row = self._fill_predict(body, request)
+        response = self._core.predict(request, self._timeout_ms)
+        return json_answers.output_arrays(response.outputs), by_row
+
+    def _fill_predict(self, body: bytes, request) -> bool:
+        document = json_tensors.read_object(body)
         json_tensors.fill_signature(document, request)
         name = request.model_spec.signature_name
-        inputs = self._core.signature_inputs(spec, name)
+        inputs = self._core.signature_inputs(request.model_spec, name)
         if not inputs:
             raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
-        by_row = json_tensors.fill_predict(document, inputs, request)
-        response = self._core.predict(request, self._timeout_ms)
-        return json_tensors.predict_text(response.outputs, by_row)
+        return json_tensors.fill_predict(document, inputs, request)
 
     def _classify(self, spec, body: bytes) -> str:
         request = classification_pb2.ClassificationRequest(model_spec=spec)

@@ -10,7 +10,6 @@ wrongly, and returns figures.
 import argparse
 import collections
 import contextlib
-import gzip
 import json
 import shutil
 import signal
@@ -27,6 +26,7 @@ import numpy as np
 
 from serving.ports import free_ports
 from serving.protos import predict_pb2
+from tests.serving import large
 from tests.serving.asking import PREDICT, Load
 from tests.serving.endpoint import predict_request
 from tests.serving.process import Process
@@ -189,44 +189,6 @@ def broken_off(server, count):
     return {"callers gone": 2 * count}
 
 
-def large(server, megabytes):
-    """Bodies and messages of that size, deep or wide, sound or broken: each has an answer, and memory comes back.
-
-    The most that the server has held is several times the size: a number of JSON takes a few bytes as text, and as an
-    object of Python some thirty.
-    """
-    size, path = megabytes * 2**20, "/v1/models/zoo:predict"
-    row, text = b"1.5,", b'{"signature_name": "sentiment", "instances": ["'
-    numbers = b'{"instances": [' + row * (size // len(row)) + b"1]}"
-    bodies = {
-        "numbers": (numbers, 200),
-        "broken off": (numbers[:-2], 400),
-        "one string": (text + b"good " * (size // 5) + b'"]}', 200),
-        "nested lists": (b"[" * size, 400),
-        "nested objects": (b'{"a":' * (size // 5), 400),
-        "one key again and again": (b"{" + b'"a":1,' * (size // 6) + b'"instances":[1]}', 200),
-        "NaN": (b'{"instances": [' + b"NaN," * (size // 4) + b"1]}", 200),
-        "no UTF-8": (text + b"\xff" * size + b'"]}', 200),
-        "a gzip bomb": (gzip.compress(b" " * size * 4, 1), 400),
-    }
-    answers = {}
-    for name, (body, expected) in bodies.items():
-        headers = {"Content-Encoding": "gzip"} if "gzip" in name else {}
-        status, _ = server.endpoint.http(path, body, headers=headers, timeout=600)
-        assert status == expected, (name, status)
-        answers[name] = status
-    request = predict_request("zoo", inputs={"x": np.zeros(size // 4, np.float32)})
-    response = server.endpoint.call("PredictionService/Predict", request, timeout=600)
-    assert response.outputs["y"].tensor_shape.dim[0].size == size // 4
-    answered_meanwhile(server)
-    return {
-        "megabytes": megabytes,
-        "answered": len(answers) + 1,
-        "most memory (MB)": round(server.peak_mb()),
-        "afterwards": round(server.resident_mb()),
-    }
-
-
 def soak(server, seconds, callers=8):
     """Callers on both transports for a while: no error, and memory that stays.
 
@@ -281,6 +243,7 @@ def main():
     )
     parser.add_argument("--count", type=int, help="how many; default: what the word below says")
     parser.add_argument("--seconds", type=float, default=600, help="for soak")
+    parser.add_argument("--only", nargs="*", help="for large: names of bodies")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         folder = Path(folder)
@@ -295,7 +258,10 @@ def main():
             return server
 
         for what in _SCENARIOS if options.what == "all" else (options.what,):
-            figures = _SCENARIOS[what](start, folder, options)
+            try:
+                figures = _SCENARIOS[what](start, folder, options)
+            except AssertionError as error:
+                sys.exit(f"{what}: {error}")
             print(f"{what}: {', '.join(f'{name} {value}' for name, value in figures.items())}", flush=True)
 
 
@@ -314,6 +280,18 @@ def _swaps(start, folder, options):
     return swaps(server.endpoint, base, folder / "versions", options.count or 200)
 
 
+def _large(start, folder, options):
+    server = _zoo(start, folder)
+    measured = []
+    for one in large.ask_all(server, options.count or 100, options.only):
+        measured.append(one)
+        print(one, flush=True)
+    answered_meanwhile(server)
+    beyond = [one.name for one in measured if not one.as_expected]
+    assert not beyond, f"answered with another status, or beyond the bound of memory: {beyond}"
+    return {"answered": len(measured), "beyond the bound": 0}
+
+
 _SCENARIOS = {
     "swaps": _swaps,
     "sigterm": lambda start, folder, options: sigterm(_zoo(start, folder), options.count or 1000),
@@ -321,7 +299,7 @@ _SCENARIOS = {
     "connections": lambda start, folder, options: connections(_zoo(start, folder), (options.count or 10_000) // 2),
     "deadlines": lambda start, folder, options: short_deadlines(_zoo(start, folder), options.count or 1000),
     "gone": lambda start, folder, options: broken_off(_zoo(start, folder), options.count or 200),
-    "large": lambda start, folder, options: large(_zoo(start, folder), options.count or 100),
+    "large": _large,
     "soak": lambda start, folder, options: soak(_zoo(start, folder), options.seconds),
 }
 

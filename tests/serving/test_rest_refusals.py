@@ -1,6 +1,8 @@
 """REST predict: every message of the contract for a body that does not fit."""
 
 import json
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -19,6 +21,43 @@ def test_an_output_without_rows_cannot_answer_rows(endpoint):
     assert endpoint.http_error(PREDICT, body) == (400, "Tensor name: total has no shape information ")
     columns = {"signature_name": "scalar", "inputs": [1.0, 2.0]}
     assert json.loads(endpoint.http(PREDICT, columns)[1]) == {"outputs": 3.0}
+
+
+@pytest.mark.parametrize(
+    "call, body, text",
+    [
+        ("classify", b'{"examples": [{"x\xff": 1}]}', "Feature: x\udcff has a name that is not UTF-8"),
+        (
+            "regress",
+            b'{"context": {"\xff": 1}, "examples": [{}]}',
+            "Feature: \udcff has a name that is not UTF-8",
+        ),
+        (
+            "predict",
+            b'{"signature_name": "\xff", "instances": [1]}',
+            'Serving signature name: "\udcff" not found in signature def',
+        ),
+        (
+            "predict",
+            b'{"instances": ["\\ud83d\\ude00", "\\\\ud800", "a \\uD83D!"]}',
+            "JSON Parse error: The surrogate pair in string is invalid. at offset: 45",
+        ),
+        ("predict", b'{"\\udc80": 1}', "JSON Parse error: The surrogate pair in string is invalid. at offset: 2"),
+        (
+            "classify",
+            b'{"examples": ["\\ud800"]}',
+            "JSON Parse error: The surrogate pair in string is invalid. at offset: 15",
+        ),
+    ],
+)
+def test_text_that_is_no_unicode_is_refused_where_it_names_something_or_could_not_be_written(
+    endpoint, call, body, text
+):
+    request = urllib.request.Request(f"{endpoint.rest}/v1/models/zoo:{call}", body)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=20)
+    answer = json.loads(caught.value.read().decode("utf-8", "surrogateescape"))
+    assert (caught.value.code, answer["error"]) == (400, text)
 
 
 def test_deep_nesting_is_refused_and_the_server_lives_on(endpoint):
