@@ -5,8 +5,9 @@ import contextlib
 import keras
 
 from bert_keras.errors import BadInput, nearest
-from bert_keras.tasks.trainable import pooler_may_rest, unpack
+from bert_keras.tasks.trainable import unpack
 from bert_keras.training.batching import number_of_batches
+from bert_keras.training.keras_warnings import pooler_may_rest
 from bert_keras.training.recipe import Recipe
 from bert_keras.training.sampling import draw_turns, sampling_probabilities
 
