@@ -4,7 +4,7 @@ VENV ?= $(if $(filter core,$(STACK)),.venv-core,.venv)
 ARGS ?=
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export bench-serving lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
+.PHONY: demo test test-core test-halves test-library test-rest test-core-library test-core-rest setup-core test-tfx-1.21 bench-sst2 bench-tasks bench-pretraining bench-export bench-serving lint lock setup peers clients ovmsclient min-tfs-client deploy-checks node-client
 
 demo: setup
 	$(BIN)/bert-keras demo
@@ -13,9 +13,24 @@ test: setup clients deploy-checks
 	$(BIN)/python -m pytest $(ARGS)
 
 # The library and the server, without TFX.
-test-core: clients deploy-checks
-	scripts/setup --stack core --venv .venv-core
+test-core: setup-core clients deploy-checks
 	.venv-core/bin/python -m pytest --ignore=tests/pipelines $(ARGS)
+
+# `test` and `test-core`, each in two halves: `make -j2 -k -O test-halves` keeps two cores busy to the end. The longest
+# come first.
+test-halves: test-rest test-core-library test-library test-core-rest
+
+test-library: setup clients deploy-checks
+	$(BIN)/python -m pytest tests/bert_keras $(ARGS)
+
+test-rest: setup clients deploy-checks
+	$(BIN)/python -m pytest --ignore=tests/bert_keras $(ARGS)
+
+test-core-library: setup-core clients deploy-checks
+	.venv-core/bin/python -m pytest tests/bert_keras $(ARGS)
+
+test-core-rest: setup-core clients deploy-checks
+	.venv-core/bin/python -m pytest --ignore=tests/pipelines --ignore=tests/bert_keras $(ARGS)
 
 # Everything inside a Debian 13 tree, whose glibc is new enough for TFX 1.21. Needs root.
 test-tfx-1.21:
@@ -47,6 +62,9 @@ lock:
 
 setup:
 	@scripts/setup $(if $(STACK),--stack $(STACK)) --venv $(VENV)
+
+setup-core:
+	@scripts/setup --stack core --venv .venv-core
 
 peers:
 	@scripts/setup --stack peers

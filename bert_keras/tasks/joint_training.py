@@ -5,9 +5,10 @@ import contextlib
 import keras
 
 from bert_keras.errors import BadInput, nearest
-from bert_keras.tasks.trainable import batch_size_of, pooler_may_rest, unpack
+from bert_keras.tasks.trainable import batch_size_of, unpack
 from bert_keras.training.accumulation import check_parts
 from bert_keras.training.batching import number_of_batches
+from bert_keras.training.keras_warnings import pooler_may_rest
 from bert_keras.training.recipe import Recipe
 from bert_keras.training.sampling import draw_turns, sampling_probabilities
 

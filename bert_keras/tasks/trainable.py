@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import warnings
 
 import keras
 import numpy as np
@@ -12,9 +11,16 @@ from bert_keras.errors import BadInput
 from bert_keras.tasks.inputs import collect
 from bert_keras.tasks.training_step import TrainingStep
 from bert_keras.training.accumulation import check_parts
-from bert_keras.training.batching import TokenizedRows, bucketed_batches, number_of_batches, tokenize_rows
+from bert_keras.training.batching import (
+    TokenizedRows,
+    bucketed_batches,
+    number_of_batches,
+    padded_batches,
+    tokenize_rows,
+)
 from bert_keras.training.dropout_seeds import seed_dropout
 from bert_keras.training.keep_best import KeepBest
+from bert_keras.training.keras_warnings import inputs_in_any_order, pooler_may_rest
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.recipe import Recipe, steps_per_execution
 
@@ -141,6 +147,10 @@ class TrainableTask(TrainingStep):
         steps_between_looks = max(steps // max(looks), 1) if looks else None
         steps *= max(epochs - (kwargs.get("initial_epoch") or 0), 1)
         self._compile_for(steps, batch_size * float(np.mean(rows.lengths)), steps_between_looks)
+        if not self.optimizer.built:
+            # Keras makes the optimizer's variables within the first step's trace, which then has to be made twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         seed_dropout(self, seed)
         with pooler_may_rest():
             return super().fit(
@@ -167,9 +177,28 @@ class TrainableTask(TrainingStep):
         rows, found_batch_size = self._rows(x)
         batch_size = batch_size_of(batch_size, found_batch_size)
         dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
-        outputs = super().predict(dataset, **kwargs)
+        with self._steps_one_by_one():
+            outputs = super().predict(dataset, **kwargs)
         order = np.argsort(np.argsort(-rows.lengths, kind="stable"), kind="stable")
         return keras.tree.map_structure(lambda output: output[order], outputs)
+
+    @contextlib.contextmanager
+    def _steps_one_by_one(self):
+        # To predict, Keras writes the steps of an execution into one graph, one model after the other: 32 of them, and
+        # others for every other number of batches.
+        chosen, self.steps_per_execution = self.steps_per_execution, 1
+        try:
+            yield
+        finally:
+            self.steps_per_execution = chosen
+
+    def make_predict_function(self, force=False):
+        if self.predict_function is None or force:
+            super().make_predict_function(force)
+            if self.distribute_strategy.num_replicas_in_sync == 1 and not self.run_eagerly:
+                # One graph for batches of any shape, where Keras would make one of the first shape and then others.
+                with inputs_in_any_order():
+                    self.predict_function.get_concrete_function([self._batch_spec])
 
     def preprocess_samples(self, x, y=None, sample_weight=None):
         """Tokenizes one batch of raw text; lets through what is tokenized already."""
@@ -258,8 +287,8 @@ class TrainableTask(TrainingStep):
             What the model returns, as float32 numpy arrays; an output for every token is `[rows, longest, …]`, with
             zeros behind the end of a row.
         """
-        dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
-        parts = [keras.tree.map_structure(lambda t: t.numpy(), self._infer(batch)) for batch in dataset]
+        batches = padded_batches(rows, batch_size, self.preprocessor.tokenizer.pad_token_id, **self._length_multiple)
+        parts = [keras.tree.map_structure(lambda t: t.numpy(), self._infer(batch)) for batch in batches]
         order = np.argsort(np.argsort(-rows.lengths, kind="stable"), kind="stable")
 
         def joined(symbol, *arrays):
@@ -272,7 +301,12 @@ class TrainableTask(TrainingStep):
 
     def _infer(self, batch):
         if self._inference is None:
-            self._inference = tf.function(lambda tokens: self(tokens, training=False), reduce_retracing=True)
+            # One graph for batches of any shape.
+            spec = {name: tf.TensorSpec([None, None], ids.dtype) for name, ids in batch.items()}
+            inference = tf.function(lambda tokens: self(tokens, training=False), input_signature=[spec])
+            with inputs_in_any_order():
+                inference.get_concrete_function()
+            self._inference = inference
         return self._inference(batch)
 
     def class_weights(self, targets, class_weight):
@@ -280,11 +314,14 @@ class TrainableTask(TrainingStep):
         raise ValueError(f"{type(self).__name__} has no classes that class_weight could weigh.")
 
     def _batches(self, rows, batch_size, seed=0, shuffle=True):
-        multiple = {"length_multiple": 32} if self.jit_compile else {}
-        pad_token_id = self.preprocessor.tokenizer.pad_token_id
+        pad_token_id, multiple = self.preprocessor.tokenizer.pad_token_id, self._length_multiple
         dataset = bucketed_batches(rows, batch_size, pad_token_id, seed, shuffle, shares=self._own_loss, **multiple)
         self._batch_spec = dataset.element_spec
         return dataset
+
+    @property
+    def _length_multiple(self):
+        return {"length_multiple": 32} if self.jit_compile else {}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Under a strategy Keras builds metrics and optimizer from the mean of the replicas' first batches. That takes
@@ -294,23 +331,13 @@ class TrainableTask(TrainingStep):
             data_batch = keras.tree.map_structure(
                 lambda spec: tf.zeros([size or 2 for size in spec.shape], spec.dtype), self._batch_spec
             )
-        with warnings.catch_warnings():
-            # Keras sorts the inputs by name here, and then warns about their order.
-            warnings.filterwarnings("ignore", message="The structure of `inputs`")
+        with inputs_in_any_order():
             super()._maybe_symbolic_build(iterator=None if data_batch is not None else iterator, data_batch=data_batch)
 
 
 def _is_per_token(symbol):
     """Whether an output of the functional model has an entry for every token: `[batch, length, …]`."""
     return len(symbol.shape) > 1 and symbol.shape[1] is None
-
-
-@contextlib.contextmanager
-def pooler_may_rest():
-    """Keeps Keras quiet about a head that reads every token and leaves the pooler alone, which is as it should be."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"Gradients do not exist for variables \['pooler/")
-        yield
 
 
 def unpack(data):

@@ -16,6 +16,8 @@ from bert_keras.training.batching import PerToken, TokenizedRows
 WINDOW_LENGTHS = "window_lengths"
 # Texts that are tokenized, or answered, at a time: few enough to stay small in memory.
 _CHUNK = 512
+# Calls after which it pays to trace the tokenizer: a trace takes as long as a few dozen runs without one.
+_CALLS_BEFORE_TRACE = 16
 
 
 class WindowedTask(BertTask):
@@ -28,6 +30,7 @@ class WindowedTask(BertTask):
 
     has_windows = True
     _traces = {}
+    _encode_calls = 0
 
     def given(self, x, y=None, sample_weight=None):
         """What users hand over, checked: an object with `len`, `slice(start, stop)`, `tensors()` (what `encode` takes)
@@ -54,7 +57,10 @@ class WindowedTask(BertTask):
         return dataclasses.replace(rows, targets=targets, weights=weights)
 
     def encode(self, given):
-        """The preprocessor's `encode`, traced once."""
+        """The preprocessor's `encode`, traced once where it is called often."""
+        self._encode_calls += 1
+        if self._encode_calls <= _CALLS_BEFORE_TRACE:
+            return self.preprocessor.encode(given.tensors())
         return self._traced("encode", lambda features: self.preprocessor.encode(features), given.tensors())
 
     def _traced(self, name, function, *arguments):
@@ -153,8 +159,7 @@ class WindowedTask(BertTask):
 
     def count_windows(self, records):
         x, *_ = self.encode_records(dataclasses.replace(records, targets=None))
-        # Not through the graph: tracing it takes longer than these few records.
-        return np.bincount(self.preprocessor.encode(self.given(x).tensors()).windows.document)
+        return np.bincount(self.encode(self.given(x)).windows.document)
 
 
 def _of_examples(values, document, count, learnable):

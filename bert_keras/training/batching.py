@@ -88,7 +88,7 @@ def _map_targets(function, targets):
 
 
 def tokenize_rows(preprocessor, features, targets=None, weights=None):
-    """Tokenizes a dict of text lists with all cores.
+    """Tokenizes a dict of text lists, many of them with all cores.
 
     Args:
         preprocessor: a `BertPreprocessor`.
@@ -99,6 +99,9 @@ def tokenize_rows(preprocessor, features, targets=None, weights=None):
         `TokenizedRows`.
     """
     tensors = {name: tf.constant(values, tf.string) for name, values in features.items()}
+    if len(next(iter(tensors.values()))) <= _CHUNK:
+        # To trace the tokenizer takes longer than to run it once.
+        return TokenizedRows.from_ragged(*preprocessor.ragged(tensors), targets, weights)
     chunks = tf.data.Dataset.from_tensor_slices(tensors).batch(_CHUNK)
     chunks = chunks.map(preprocessor.ragged, num_parallel_calls=tf.data.AUTOTUNE)
     parts = [TokenizedRows.from_ragged(*chunk) for chunk in chunks]
@@ -175,9 +178,34 @@ def bucketed_batches(
         numbers = tf.data.Dataset.range(count)
         return numbers.map(lambda number: batch(order, number), num_parallel_calls=2, deterministic=True)
 
+    if not shuffle:
+        return batches(tf.constant(next(orders()))).prefetch(8)
     dataset = tf.data.Dataset.from_generator(orders, output_signature=tf.TensorSpec([len(rows)], tf.int64))
     dataset = dataset.flat_map(batches).apply(tf.data.experimental.assert_cardinality(count))
     return dataset.prefetch(8)
+
+
+def padded_batches(rows, batch_size, pad_token_id=0, length_multiple=_LENGTH_MULTIPLE):
+    """The features of `bucketed_batches` without shuffling, one batch after the other, as numpy arrays.
+
+    To answer a few texts takes less time than to build a dataset of them.
+
+    Args:
+        rows, batch_size, pad_token_id, length_multiple: as for `bucketed_batches`.
+
+    Yields:
+        Dict of int32 `[batch, length]`: `token_ids`, `segment_ids`, `padding_mask`.
+    """
+    starts, order = np.cumsum(rows.lengths) - rows.lengths, length_order(rows.lengths, batch_size)
+    for at in range(0, len(rows), batch_size):
+        picked = order[at : at + batch_size]
+        lengths = rows.lengths[picked]
+        position = np.arange(-(-lengths.max() // length_multiple) * length_multiple)
+        there = position < lengths[:, None]
+        tokens = (starts[picked][:, None] + position)[there]
+        token_ids, segment_ids = np.full(there.shape, pad_token_id, "int32"), np.zeros(there.shape, "int32")
+        token_ids[there], segment_ids[there] = rows.token_ids[tokens], rows.segment_ids[tokens]
+        yield {"token_ids": token_ids, "segment_ids": segment_ids, "padding_mask": there.astype("int32")}
 
 
 def _token_picker(values, starts):

@@ -154,13 +154,28 @@ class TestWindows:
         finally:
             trained.preprocessor.overlap = before
 
-    def test_a_setting_that_is_changed_after_an_answer_counts(self):
+    @pytest.mark.parametrize("calls_before_trace", [0, 100])
+    def test_a_setting_that_is_changed_after_an_answer_counts(self, monkeypatch, calls_before_trace):
+        monkeypatch.setattr("bert_keras.tasks.windowed._CALLS_BEFORE_TRACE", calls_before_trace)
         model = make(max_length=24)
         long = [["ada", "met"] * 20]
         rows = len(model.tokenize(long)[0])
         model.predict(long)
         model.preprocessor.max_length = 8
         assert len(model.tokenize(long)[0]) > rows
+
+    def test_the_tokenizer_gives_the_same_traced_as_not(self, monkeypatch):
+        model, (sentences, tags) = make(max_length=10), draw(12, seed=6)
+        texts = [" ".join(words) for words in sentences] + TestOffsets.TEXTS
+        found = []
+        for calls_before_trace in (100, 0):
+            monkeypatch.setattr("bert_keras.tasks.windowed._CALLS_BEFORE_TRACE", calls_before_trace)
+            found.append([model.tokenize(sentences, tags)[0], model.tokenize(texts)[0]])
+            assert bool(model._traces) == (calls_before_trace == 0)
+        for plain, traced in zip(*found):
+            for name in ("token_ids", "lengths", "segment_ids", "weights"):
+                assert np.array_equal(getattr(plain, name), getattr(traced, name))
+        assert np.array_equal(found[0][0].targets.values, found[1][0].targets.values)
 
 
 class TestOffsets:

@@ -253,3 +253,29 @@ class TestPrecision:
             model.fit(texts, labels, epochs=2, batch_size=8, verbose=0)
             found.append(model.get_weights())
         assert largest_difference(*found) < 1e-4
+
+
+class TestTraces:
+    """What tracing costs is most of what a short run takes."""
+
+    def test_a_training_step_is_traced_once(self, make_classifier, data, monkeypatch):
+        model, traced = make_classifier(backbone=SMALL), []
+        train_step = model.train_step
+        monkeypatch.setattr(model, "train_step", lambda batch: traced.append(1) or train_step(batch))
+        model.fit(*data, batch_size=16, epochs=2, verbose=0)
+        assert len(traced) == 1
+
+    def test_predict_traces_one_model_for_any_number_of_batches_of_any_shape(self, make_classifier, data, monkeypatch):
+        texts, labels = data
+        model, traced = make_classifier(backbone=SMALL), []
+        model.fit(texts, labels, batch_size=16, epochs=1, verbose=0)
+        predict_step = model.predict_step
+        monkeypatch.setattr(model, "predict_step", lambda batch: traced.append(1) or predict_step(batch))
+        for part, batch_size in ((texts, 16), (texts, 7), (texts[:1], 1)):
+            model.predict(part, batch_size=batch_size, verbose=0)
+        assert len(traced) == 1
+        assert model.steps_per_execution == 32
+
+    def test_predict_warns_of_nothing(self, make_classifier, data, recwarn):
+        make_classifier(backbone=SMALL).predict(data[0], verbose=0)
+        assert [str(w.message) for w in recwarn if w.category is UserWarning] == []

@@ -12,6 +12,7 @@ from bert_keras.training.batching import (
     bucketed_batches,
     length_order,
     number_of_batches,
+    padded_batches,
     tokenize_rows,
 )
 
@@ -162,6 +163,21 @@ class TestContent:
         rows = make_rows([5, 5, 9, 9], np.zeros(4), np.array([0, 0, 1, 1], "float32"))
         shares = [w.numpy()[:, 0].tolist() for _, _, w in bucketed_batches(rows, 2, shares=True, shuffle=False)]
         assert shares == [[0.5, 0.5], [0, 0]]
+
+
+class TestPaddedBatches:
+    @pytest.mark.parametrize(
+        "count, batch_size, options",
+        [(1, 8, {}), (45, 8, {"pad_token_id": 9}), (20, 64, {"length_multiple": 32}), (7, 2, {"length_multiple": 1})],
+    )
+    def test_they_are_those_of_the_dataset_without_shuffling(self, count, batch_size, options):
+        rows = make_rows(skewed_lengths(count, seed=1))
+        expected = list(bucketed_batches(rows, batch_size, shuffle=False, **options).as_numpy_iterator())
+        found = list(padded_batches(rows, batch_size, **options))
+        assert len(found) == len(expected)
+        for batch, other in zip(found, expected):
+            assert batch.keys() == other.keys() and {value.dtype for value in batch.values()} == {np.dtype("int32")}
+            assert all(np.array_equal(batch[name], other[name]) for name in batch)
 
 
 class TestRows:
