@@ -203,6 +203,9 @@ def describe(model, options, first, turns):
     def latency(side, share):
         return median(side, lambda turn: turn["latency_ms"][share] or 0.0)
 
+    def busy(side):
+        return median(side, lambda turn: turn["busy"] / max(turn["rows"], 1) * 1e3)
+
     def rows_a_batch(side):
         return f"{median(side, lambda turn: turn['rows_a_batch']):.1f}" if "batches" in side[0] else ""
 
@@ -216,7 +219,7 @@ def describe(model, options, first, turns):
             f"{first[side]['rows_per_second']:.0f}",
             f"{latency(side, 'p50'):.1f}",
             f"{latency(side, 'p99'):.1f}",
-            f"{median(side, lambda turn: turn['busy'] / max(turn['rows'], 1) * 1e3):.2f}",
+            f"{busy(side):.2f}",
             rows_a_batch(side),
             str(sum(sum(turn["errors"].values()) for turn in [first[side], *turns[side]])),
         ]
@@ -226,11 +229,12 @@ def describe(model, options, first, turns):
     header += ["median (ms)", "99 % (ms)", "processor time a text (ms)", "rows a batch", "failed"]
     rates = {f"{side[0]} {side[1]}": [turn["rows_per_second"] for turn in of_side] for side, of_side in turns.items()}
     batched = "\n".join(
-        f"`{batching.parameters}`:\n{count} callers get {rate((batching.side, count)) / rate(best):.2f} of the best "
-        f"rate of the Session, 99 % of them within {latency((batching.side, count), 'p99'):.0f} ms."
+        f"`{batching.parameters}`:\n{count} callers get {rate(side) / rate(best):.2f} of the best rate of the Session, "
+        f"{busy(best) / busy(side):.2f} by processor time, 99 % of them within {latency(side, 'p99'):.0f} ms."
         for batching in options.batching
         for count in options.callers
         if count >= batching.rows
+        for side in [(batching.side, count)]
     )
     return f"""## The embedded server: {model.title}
 
