@@ -53,7 +53,7 @@ def test_every_operation_runs_with_words_of_a_model_and_keeps_labels(tf, augment
     texts = [f"a{number} b c d" for number in range(70)]
     dataset = tf.data.Dataset.from_tensor_slices(({"text": texts, "text_pair": texts[::-1]}, np.arange(70)))
     rows = list(augmented_dataset.augment_texts(dataset, augment, ["text", "text_pair"]).as_numpy_iterator())
-    assert asked == ([32, 32, 32, 32, 6, 6] if operation in ("replace", "insert") else [])
+    assert sorted(asked) == ([6, 6, 32, 32, 32, 32] if operation in ("replace", "insert") else [])
     assert [label for _, label in rows] == list(range(70))
     for number, (row, _) in enumerate(rows):
         assert row["text"].decode() == augment(texts[number], number) != texts[number]
