@@ -65,6 +65,18 @@ def failing_as_work(path, way_out):
             raise WorkFailed(f"Cannot write {path} ({error.strerror or error}).") from error
 
 
+def reserve(directory, size):
+    """Makes sure that so many bytes fit into a directory, for writers that must not meet a full disk in their midst.
+
+    HDF5 is one: it goes on with half of what it knows, and crashes the process in the end.
+
+    Raises:
+        OSError: they do not fit.
+    """
+    with tempfile.TemporaryFile(dir=directory) as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
 @contextlib.contextmanager
 def replaced_directory(path):
     """Gives a new directory beside `path` to write into, and puts it in the place of `path` at the end.

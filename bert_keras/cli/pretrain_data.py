@@ -13,7 +13,7 @@ import click
 from bert_keras.cli import contract, output
 from bert_keras.cli.corpus_options import CORPUS_HELP, corpus_argument, field_option, seed_option
 from bert_keras.cli.progress import Progress
-from bert_keras.cli.quiet import starting_tensorflow
+from bert_keras.cli.quiet import silence_beam, starting_tensorflow
 from bert_keras.cli.row_options import corpus_settings, row_options, row_settings
 from bert_keras.errors import BadInput
 
@@ -62,6 +62,7 @@ def _write(out, corpus, vocabulary, cased, preset, positions, shards, duplicates
     with starting_tensorflow():
         tokenizer, positions = _tokenizer(vocabulary, cased, preset, positions)
         from pipelines.pretraining_data import RowJob, write_rows
+    silence_beam()
     job = RowJob(
         out=str(out),
         vocabulary=tokenizer.get_vocabulary(),

@@ -70,6 +70,12 @@ def silence(level: int = logging.ERROR) -> None:
         logging.getLogger(name).setLevel(level)
 
 
+def silence_beam() -> None:
+    """Unless --debug was given, keeps from the user the tracebacks that Beam logs of errors which it raises as well."""
+    if not _debug():
+        logging.getLogger("apache_beam.runners").setLevel(logging.CRITICAL)
+
+
 def _debug() -> bool:
     context = click.get_current_context(silent=True)
     return context is not None and is_debug(context)

@@ -8,9 +8,10 @@ import keras
 
 from bert_keras import presets
 from bert_keras.errors import BadInput
-from bert_keras.files import replaced_directory
+from bert_keras.files import replaced_directory, reserve
 from bert_keras.tasks.base import BertTask
 from bert_keras.tasks.joint_training import JointTraining
+from bert_keras.tasks.preset_task import size_on_disk
 from bert_keras.tasks.registry import get_task
 from bert_keras.training.distribution import get_strategy
 
@@ -165,7 +166,9 @@ class MultiTask(JointTraining):
             "registered_name": f"bert_keras>{type(self).__name__}",
             "config": {"tasks": keras.saving.serialize_keras_object(described)},
         }
+        weights = {id(weight): weight for task in self.tasks.values() for weight in task.weights}
         with replaced_directory(preset_dir) as new:
+            reserve(new, size_on_disk(weights.values()))
             self.backbone.save_to_preset(new, max_shard_size=max_shard_size)
             next(iter(self.tasks.values())).preprocessor.tokenizer.save_to_preset(new)
             os.mkdir(os.path.join(new, presets.HEADS_FOLDER))

@@ -1,6 +1,7 @@
 """Tasks in preset directories: loading whole, with a fresh head, and saving."""
 
 import inspect
+import math
 
 import keras
 import keras_nlp
@@ -8,7 +9,7 @@ import keras_nlp
 from bert_keras import presets
 from bert_keras.backbone import BertBackbone
 from bert_keras.errors import BadInput, nearest
-from bert_keras.files import replaced_directory
+from bert_keras.files import replaced_directory, reserve
 from bert_keras.training.distribution import STRATEGIES, get_strategy
 
 # What a functional model of Keras takes, and a task of KerasHub besides.
@@ -122,6 +123,7 @@ class PresetTask(keras_nlp.models.Task):
     def save_to_preset(self, preset_dir, max_shard_size=10):
         """Writes the task to a preset directory, which appears whole or, on failure, stays as it was."""
         with replaced_directory(preset_dir) as new:
+            reserve(new, size_on_disk(self.weights))
             super().save_to_preset(new, max_shard_size=max_shard_size)
 
     def save_task_weights(self, filepath):
@@ -139,6 +141,11 @@ class PresetTask(keras_nlp.models.Task):
     def load_task_weights(self, filepath):
         """Reads what `save_task_weights` wrote."""
         keras.saving.load_weights(self, filepath, objects_to_skip=self.backbone._flatten_layers())
+
+
+def size_on_disk(weights):
+    """About how many bytes variables take in HDF5 files, rather too many: it adds some thousands to each."""
+    return sum(4 * math.prod(weight.shape) + 8192 for weight in weights)
 
 
 def _arguments(task_class, method):

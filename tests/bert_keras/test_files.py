@@ -1,11 +1,13 @@
 """Directories are written whole or not at all."""
 
+import errno
 import os
 
 import pytest
 
 from bert_keras.errors import BadInput, WorkFailed
-from bert_keras.files import replaced_directory
+from bert_keras.files import full_disk, replaced_directory, reserve
+from tests.bert_keras.full_disk import files_up_to
 
 PRESET = '{"registered_name": "bert_keras>BertBackbone"}'
 
@@ -170,3 +172,22 @@ def test_a_move_that_fails_leaves_the_old_directory_and_keeps_the_work(tmp_path,
     assert names(tmp_path / "out") == ["train_args.json"]
     (kept,) = (path for path in tmp_path.iterdir() if path.name != "out")
     assert names(kept) == ["a"]
+
+
+def test_room_is_made_sure_of_and_nothing_of_it_stays(tmp_path):
+    reserve(tmp_path, 100_000)
+    with files_up_to(50_000), pytest.raises(OSError) as raised:
+        reserve(tmp_path, 100_000)
+    assert full_disk(raised.value) == "File too large" and names(tmp_path) == []
+
+
+def test_a_full_disk_is_known_by_its_words_in_other_errors():
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "x")
+        except OSError as error:
+            raise RuntimeError("wrapped") from error
+    except RuntimeError as error:
+        assert full_disk(error) == "No space left on device"
+    assert full_disk(RuntimeError("write failed: Disk quota exceeded [Op:Flush]")) == "Disk quota exceeded"
+    assert full_disk(RuntimeError("other")) is None and full_disk(OSError(errno.EACCES, "x")) is None

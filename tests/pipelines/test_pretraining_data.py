@@ -225,7 +225,7 @@ def test_rows_replace_former_ones_and_nothing_else(files, tmp_path):
 
 
 @pytest.mark.parametrize("size", [100, 5000])
-def test_rows_that_do_not_fit_leave_the_former_ones(files, tmp_path, size):
+def test_rows_that_do_not_fit_leave_the_former_ones(files, tmp_path, caplog, size):
     """100 bytes: a worker's report is the first that does not fit; 5,000: a shard."""
     out = tmp_path / "rows"
     assert pretrain_data(files, out, "--duplicates", 1, "--shards", 2).code == 0
@@ -234,6 +234,7 @@ def test_rows_that_do_not_fit_leave_the_former_ones(files, tmp_path, size):
         outcome = pretrain_data(files, out, "--duplicates", 3, "--shards", 1)
     lines = [line for line in outcome.stderr.splitlines() if line.startswith("bert-keras: ")]
     assert (outcome.code, len(lines)) == (1, 1), outcome.stderr
+    assert not [record for record in caplog.records if record.name.startswith("apache_beam")]
     assert f"{out}: the disk is full (File too large); what was there before is as it was" in lines[0]
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     assert os.listdir(tmp_path) == ["rows"]
