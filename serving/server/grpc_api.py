@@ -140,13 +140,17 @@ def _handler(core: ServerCore, api: str, request_class, call: str, gate: Gate | 
         finally:
             if api in _COUNTED:
                 core.count(request.model_spec.name, api, "GRPC", started, failure)
-        raise failure
+        try:
+            raise failure
+        finally:
+            # The error holds this frame, and with it the request: both would stay until garbage is collected.
+            del failure
 
     def handle(request, context):
         try:
             return attempt(request, context)
         except ServingError as error:
-            failure = error
+            failure = error.with_traceback(None)
         _abort(context, failure)
 
     def handle_guarded(requests, context):
@@ -159,7 +163,7 @@ def _handler(core: ServerCore, api: str, request_class, call: str, gate: Gate | 
                 note.bytes = len(data)
                 return attempt(_parsed(request_class, data), context)
         except ServingError as error:
-            failure = error
+            failure = error.with_traceback(None)
         _abort(context, failure)
 
     def serialize(response):

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from serving.server.extensions import gate as gates
 from serving.server.extensions.gate import Gate, Refused
+from serving.server.memory import return_memory
 from serving.server.rest_routes import API, Routes, error_response
 from serving.server.status import Code, ServingError, invalid
 
@@ -22,6 +23,8 @@ _MAX_BODY = 2**31 - 1
 # TensorFlow Serving's (util/net_http/compression/gzip_zlib.h): a body that is small on the wire may be huge in memory.
 _MAX_UNZIPPED = 10 * 2**20
 _PIECE = 2**20
+# After a request or an answer of this size the memory that it took is given back.
+_LARGE = 2**24
 _IDLE_SECONDS = 120
 _NOT_FOUND = "<html><head><title>404 Not Found</title></head><body><h1>Not Found</h1></body></html>"
 _CORS = {
@@ -150,13 +153,17 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server_app: RestServer
     _unread = False
+    _received = 0
 
     def _serve(self) -> None:
-        app = self.server_app
+        app, self._received = self.server_app, 0
         app.begin()
         try:
             status, text, headers = self._respond()
             self._send(status, text, headers)
+            if max(self._received, len(text)) >= _LARGE:
+                del text
+                return_memory()
         finally:
             app.end()
         if self._unread:
@@ -174,6 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with self._admitted(path, origin) as note:
                 body = self._body(app.gate.max_bytes if app.gate else 0)
+                self._received = len(body)
                 if note:
                     note.bytes = len(body)
                 return app.answer(self.command, path, body, origin)

@@ -101,6 +101,8 @@ class Routes:
             raise
         finally:
             self._core.count(spec.name, call, "REST", started, failure)
+            # The error holds this frame, and with it the request: both would stay until garbage is collected.
+            del failure
 
     def _predict(self, spec, body: bytes) -> str:
         outputs, by_row = self._predicted(spec, body)

@@ -5,7 +5,6 @@ eager signature call. The public `Session.run` cannot be used: it refuses shapes
 the private names of TensorFlow, all of them in this module; `self_test` shows at start that they do what is expected.
 """
 
-import ctypes
 import gc
 import os
 
@@ -17,10 +16,10 @@ from tensorflow.python.client import pywrap_tf_session  # private: run options a
 from tensorflow.python.lib.io import _pywrap_record_io  # private: the public reader warns of its age at every start
 from tensorflow.python.saved_model import loader_impl  # private: so does the public loader
 
+from serving.server.memory import return_memory
 from serving.server.status import Code, ServingError
 
 _TESTED = "2.16.2 and 2.21.0"
-_libc = ctypes.CDLL(None)
 
 
 def import_custom_ops() -> None:
@@ -56,7 +55,7 @@ class ModelSession:
                 meta_graph_def = loader_impl.SavedModelLoader(str(export_dir)).load(session, list(tags))
             model = cls(session, meta_graph_def)
             del meta_graph_def
-            _return_memory()
+            return_memory()  # of a 90 MB model, loading leaves 150 MB behind
             return model
         except Exception as error:
             session.close()
@@ -91,7 +90,7 @@ class ModelSession:
         self._handles = {}
         self._session = self._graph = None
         gc.collect()  # a graph is full of cycles; without this the old version's memory stays until some later day
-        _return_memory()
+        return_memory()  # of a 90 MB model, closing leaves 250 MB behind
 
     def _handle(self, name: str):
         handle = self._handles.get(name)
@@ -134,12 +133,6 @@ def self_test() -> None:
         raise RuntimeError(
             f"the embedded server does not work with TensorFlow {tf.__version__} (tested: {_TESTED}): {error}"
         ) from error
-
-
-def _return_memory() -> None:
-    """Gives freed memory back to the system: of a 90 MB model, loading leaves 150 MB behind and closing 250 MB."""
-    if hasattr(_libc, "malloc_trim"):
-        _libc.malloc_trim(0)
 
 
 def _check_whole(export_dir: str) -> None:

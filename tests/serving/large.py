@@ -11,7 +11,6 @@ from tests.serving.endpoint import predict_request
 
 # What a request may need however small it is: buffers of TensorFlow, memory that malloc keeps.
 _MARGIN_MB = 150
-_TEXT = b'{"signature_name": "sentiment", "instances": ["'
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,11 @@ def _instances(element: bytes, last: bytes = b"1") -> Callable[[int], bytes]:
     return lambda size: b'{"instances": [' + element * (size // len(element)) + last + b"]}"
 
 
+def _text(character: bytes) -> Callable[[int], bytes]:
+    head, tail = b'{"signature_name": "same", "inputs": {"text": ["', b'"], "text_pair": ["a"]}}'
+    return lambda size: head + character * (size // len(character)) + tail
+
+
 # An empty list takes 3 bytes as text and 64 as an object of Python: what is no array of numbers has such bounds.
 BODIES = {
     "numbers": Body(_instances(b"1.5,"), 200, 8),
@@ -43,14 +47,14 @@ BODIES = {
     "NaN": Body(_instances(b"NaN,"), 200, 10),
     "Infinity": Body(_instances(b"Infinity,"), 200, 10),
     "both keys": Body(lambda size: _instances(b"1.5,")(size)[:-1] + b', "inputs": 1}', 400, 32),
-    "one string": Body(lambda size: _TEXT + b"good " * (size // 5) + b'"]}', 200, 16),
-    "no UTF-8": Body(lambda size: _TEXT + b"\xff" * size + b'"]}', 200, 16),
-    "escapes": Body(lambda size: _TEXT + b'\\"' * (size // 2) + b'"]}', 200, 16),
+    "one string": Body(_text(b"good "), 200, 8),
+    "no UTF-8": Body(_text(b"\xff"), 200, 10),
+    "escapes": Body(_text(b'\\"'), 200, 10),
     "nested lists": Body(lambda size: b"[" * size, 400, 4),
     "nested objects": Body(lambda size: b'{"a":' * (size // 5), 400, 4),
     "empty lists": Body(_instances(b"[],"), 400, 40),
     "one key again and again": Body(lambda size: b"{" + b'"a":1,' * (size // 6) + b'"instances":[1]}', 200, 24),
-    "many keys": Body(lambda size: b"{" + _keys(size) + b'"instances":[1]}', 200, 24),
+    "many keys": Body(lambda size: b"{" + _keys(size) + b'"instances":[1]}', 200, 40),
     "a gzip bomb": Body(lambda size: gzip.compress(b" " * size * 4, 1), 400, 0, gzip=True),
 }
 

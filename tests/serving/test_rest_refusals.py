@@ -1,12 +1,17 @@
 """REST predict: every message of the contract for a body that does not fit."""
 
+import gc
 import json
+import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from serving.conformance.cases.rest_refusals import BODIES
+from serving.server.status import ServingError
+from tests.serving.endpoint import predict_request
 
 PREDICT = "/v1/models/zoo:predict"
 
@@ -14,6 +19,21 @@ PREDICT = "/v1/models/zoo:predict"
 @pytest.mark.parametrize("body, text", [pytest.param(*rest, id=name) for name, *rest in BODIES])
 def test_a_body_that_does_not_fit_is_told_why(endpoint, body, text):
     assert endpoint.http_error(PREDICT, body) == (400, text)
+
+
+def test_a_refused_request_is_not_kept_until_garbage_is_collected(endpoint):
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        endpoint.http_error(PREDICT, {"instances": ["a"]})
+        endpoint.refusal("PredictionService/Predict", predict_request("zoo", inputs={"z": np.float32([1.0])}))
+        time.sleep(0.1)  # the server's threads let go of the call after its answer
+        gc.collect()
+        kept = [error for error in gc.garbage if isinstance(error, ServingError)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert kept == []
 
 
 def test_an_output_without_rows_cannot_answer_rows(endpoint):
