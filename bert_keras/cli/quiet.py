@@ -1,6 +1,7 @@
 """TensorFlow's start-up: silenced for users of the command line, and only where a command needs it."""
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -44,13 +45,29 @@ def load_model(directory: str):
 
 @contextlib.contextmanager
 def starting_tensorflow() -> Iterator[None]:
-    """Goes around the first import of TensorFlow: `silence`, and a spinner on a terminal."""
+    """Goes around the first import of TensorFlow: `silence`, a spinner on a terminal, and less time."""
     silence()
-    if "tensorflow" in sys.modules or _debug():
+    if "tensorflow" in sys.modules:
         yield
         return
-    with _without_stderr_of_c() as terminal, working("starting TensorFlow", plain=False, stream=terminal):
+    with contextlib.ExitStack() as stack:
+        if not _debug():
+            terminal = stack.enter_context(_without_stderr_of_c())
+            stack.enter_context(working("starting TensorFlow", plain=False, stream=terminal))
+        stack.enter_context(garbage_left_alone())
         yield
+
+
+@contextlib.contextmanager
+def garbage_left_alone() -> Iterator[None]:
+    """Keeps the garbage collector off: what an import makes stays, and a look through it is a quarter of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def silence(level: int = logging.ERROR) -> None:
