@@ -14,7 +14,6 @@ from bert_keras.errors import BadInput, WorkFailed
 OURS = ("saved_model.pb", "train_args.json", "checkpoint.json")
 PRESET_CONFIG, PRESET_CLASS = "config.json", "registered_name"
 
-
 # A disk without room, a quota that is used up, a file that may not grow any more.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -68,13 +67,20 @@ def failing_as_work(path, way_out):
 def reserve(directory, size):
     """Makes sure that so many bytes fit into a directory, for writers that must not meet a full disk in their midst.
 
-    HDF5 is one: it goes on with half of what it knows, and crashes the process in the end.
+    HDF5 is one: it goes on with half of what it knows, and crashes the process in the end. Where the system (macOS) or
+    the file system cannot reserve, nothing is made sure of.
 
     Raises:
         OSError: they do not fit.
     """
+    if not hasattr(os, "posix_fallocate"):
+        return
     with tempfile.TemporaryFile(dir=directory) as file:
-        os.posix_fallocate(file.fileno(), 0, size)
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if full_disk(error):
+                raise
 
 
 @contextlib.contextmanager

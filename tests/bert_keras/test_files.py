@@ -181,6 +181,16 @@ def test_room_is_made_sure_of_and_nothing_of_it_stays(tmp_path):
     assert full_disk(raised.value) == "File too large" and names(tmp_path) == []
 
 
+def test_a_place_where_no_room_can_be_reserved_is_written_to_all_the_same(tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    reserve(tmp_path, 100_000)
+    monkeypatch.delattr(os, "posix_fallocate")
+    reserve(tmp_path, 100_000)
+
+
 def test_a_full_disk_is_known_by_its_words_in_other_errors():
     try:
         try:
