@@ -14,7 +14,7 @@ from bert_keras.tasks.row_encoder import POSITION_IDS, SEQUENCE_IDS, RowEncoder
 from bert_keras.tokenizers import MaskedTextPreprocessor
 from bert_keras.training.accumulation import check_parts, summed_over_parts
 from bert_keras.training.distribution import MULTI_WORKER, STRATEGIES
-from bert_keras.training.dropout_seeds import set_dropout
+from bert_keras.training.dropout import set_dropout
 from bert_keras.training.multi_worker import require_one_machine
 from bert_keras.training.optimizer import AdamW
 from bert_keras.training.pretraining_metrics import MLM_SUMS, SENTENCE_SUMS, TOKENS, PretrainingMetrics

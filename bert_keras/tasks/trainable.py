@@ -18,7 +18,7 @@ from bert_keras.training.batching import (
     padded_batches,
     tokenize_rows,
 )
-from bert_keras.training.dropout_seeds import seed_dropout
+from bert_keras.training.dropout import seed_dropout
 from bert_keras.training.keep_best import KeepBest
 from bert_keras.training.keras_warnings import inputs_in_any_order, pooler_may_rest
 from bert_keras.training.multi_worker import require_one_machine

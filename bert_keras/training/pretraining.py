@@ -13,7 +13,7 @@ import numpy as np
 from bert_keras.errors import BadInput, WorkFailed
 from bert_keras.files import failing_as_work
 from bert_keras.training.checkpoint import CheckpointStore, restore
-from bert_keras.training.dropout_seeds import seed_dropout, seed_generators
+from bert_keras.training.dropout import seed_dropout, seed_generators
 from bert_keras.training.held_out import HeldOut
 from bert_keras.training.held_signals import HeldSignals
 from bert_keras.training.multi_worker import naming_lost_workers
