@@ -114,6 +114,13 @@ class StopWatch:
         self.seconds += time.perf_counter() - self._started[0]
         self.cpu_seconds += time.process_time() - self._started[1]
 
+    def paused(self, work, *arguments):
+        """`work(*arguments)`, whose time is not counted."""
+        self.stop()
+        result = work(*arguments)
+        self.start()
+        return result
+
     def report(self):
         """What a reply says about the run so far."""
         return {"steps": self.steps, "seconds": self.seconds, "cpu_seconds": self.cpu_seconds}

@@ -1,6 +1,7 @@
 """Our side of bench_sst2: `TextClassifier.fit` on raw strings, with a callback that hands the turn over."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -31,6 +32,11 @@ def main():
             "minilm_l6_uncased", labels=["0", "1"], max_length=options["max_length"]
         )
         classifier.compile(recipe={name: options[name] for name in ("learning_rate", "weight_decay")})
+        best = bert_keras.KeepBest(
+            partial(watch.paused, accuracy_on, classifier, dev),
+            "accuracy",
+            evaluations_per_epoch=options["evaluations_per_epoch"],
+        )
         watch.start()
         classifier.fit(
             train[0],
@@ -38,14 +44,17 @@ def main():
             batch_size=options["batch_size"],
             epochs=options["epochs"],
             seed=request["seed"],
-            callbacks=[HandOver(watch)],
+            callbacks=[HandOver(watch), best],
             verbose=0,
         )
         watch.stop()
-        guesses = np.asarray(classifier.predict(dev[0], verbose=0))
-        guesses = guesses.argmax(-1) if guesses.shape[-1] > 1 else (guesses[:, 0] > 0).astype(int)
-        accuracy = float((guesses == np.asarray(dev[1])).mean())
-        channel.send(done=True, accuracy=accuracy, **watch.report())
+        channel.send(done=True, looks=best.history, **watch.report())
+
+
+def accuracy_on(classifier, dev):
+    guesses = np.asarray(classifier.predict(dev[0], verbose=0))
+    guesses = guesses.argmax(-1) if guesses.shape[-1] > 1 else (guesses[:, 0] > 0).astype(int)
+    return {"accuracy": float((guesses == np.asarray(dev[1])).mean())}
 
 
 if __name__ == "__main__":

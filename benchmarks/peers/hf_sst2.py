@@ -27,10 +27,9 @@ def main():
         watch = StopWatch(channel, options["steps_per_turn"])
         model = fresh_model(options, request["seed"])
         watch.start()
-        fine_tune_on(model, tokenizer, train, options, request["seed"], watch)
+        looks = fine_tune_on(model, tokenizer, train, dev, options, request["seed"], watch)
         watch.stop()
-        accuracy = dev_accuracy(model, tokenizer, dev, options)
-        channel.send(done=True, accuracy=accuracy, **watch.report())
+        channel.send(done=True, looks=looks, **watch.report())
 
 
 def fresh_model(options, seed):
@@ -43,14 +42,26 @@ def fresh_model(options, seed):
     return model
 
 
-def fine_tune_on(model, tokenizer, train, options, seed, watch):
+def fine_tune_on(model, tokenizer, train, dev, options, seed, watch):
+    """Trains; gives the looks at the dev set as `bert_keras.KeepBest` does, and keeps the best weights like it."""
     rows, labels = encode(tokenizer, train[0], options["max_length"]), torch.tensor(train[1])
 
     def batch_of(chosen):
         token_ids, mask = pad([rows[row] for row in chosen])
         return {"input_ids": token_ids, "attention_mask": mask, "labels": labels[chosen]}
 
-    fine_tune(model, np.asarray([len(row) for row in rows]), batch_of, options, seed, watch)
+    looks, best = [], {}
+
+    def look(epoch):
+        accuracy = dev_accuracy(model, tokenizer, dev, options)
+        if accuracy > max((look["accuracy"] for look in looks), default=-1):
+            best.update({name: weight.clone() for name, weight in model.state_dict().items()})
+        looks.append({"epoch": epoch, "accuracy": accuracy})
+
+    lengths = np.asarray([len(row) for row in rows])
+    fine_tune(model, lengths, batch_of, options, seed, watch, lambda epoch: watch.paused(look, epoch))
+    model.load_state_dict(best)
+    return looks
 
 
 def encode(tokenizer, sentences, max_length):
@@ -69,6 +80,7 @@ def dev_accuracy(model, tokenizer, dev, options):
         token_ids, mask = pad(rows[start : start + 64])
         guesses = model(input_ids=token_ids, attention_mask=mask).logits.argmax(-1).numpy()
         right += int((guesses == np.asarray(dev[1][start : start + 64])).sum())
+    model.train()
     return right / len(rows)
 
 
