@@ -8,8 +8,10 @@ import tensorflow as tf
 
 # Texts per tokenizer call: enough to keep the cores busy, few enough to stay small in memory.
 _CHUNK = 1024
-# Rows are sorted by length within so many batches: batches of one length, in a new mix every epoch.
-_POOL_BATCHES = 64
+# Rows are sorted by length within so many batches, and within a quarter of a small set: batches of like length, in a new
+# mix every epoch. Sorted as a whole, a set would give nearly the same batches in every epoch, each of one length, and
+# steps that follow the length of the texts: on 1,800 sentences of ATIS that costs a fifth of the slot F1.
+_POOL_BATCHES, _LEAST_POOLS = 64, 4
 # Lengths are rounded up to a multiple of this: fewer different shapes for kernels to prepare for.
 _LENGTH_MULTIPLE = 4
 
@@ -247,7 +249,7 @@ def length_order(lengths, batch_size, seed=0, epoch=None):
         return np.argsort(-lengths, kind="stable")
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
-    pool = batch_size * _POOL_BATCHES
+    pool = batch_size * max(1, min(len(lengths) // (batch_size * _LEAST_POOLS), _POOL_BATCHES))
     pools = [order[start : start + pool] for start in range(0, len(order), pool)]
     batches = []
     for rows in pools:

@@ -9,6 +9,7 @@ import math
 import threading
 from concurrent.futures import Future
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 
@@ -187,9 +188,9 @@ class _Task:
         self._parts: list[_Task] = []
 
     def split(self, sizes: list[int]) -> "list[_Task]":
-        edges = np.cumsum([0, *sizes])
+        edges = list(accumulate(sizes, initial=0))
         self._parts = [
-            _Task({name: value[a:b] for name, value in self.feeds.items()}, int(b - a), self.enqueued, self.deadline)
+            _Task({name: value[a:b] for name, value in self.feeds.items()}, b - a, self.enqueued, self.deadline)
             for a, b in zip(edges, edges[1:])
         ]
         for part in self._parts:
@@ -254,5 +255,5 @@ def _split_outputs(values: dict[str, np.ndarray], sizes: list[int], padding: int
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
                 "tensors"
             )
-    edges = np.cumsum([0, *sizes])
+    edges = list(accumulate(sizes, initial=0))
     return [{name: value[a:b] for name, value in values.items()} for a, b in zip(edges, edges[1:])]

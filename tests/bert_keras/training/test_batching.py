@@ -92,7 +92,7 @@ class TestEpochs:
 
 class TestPadding:
     def test_shuffled_batches_waste_little(self):
-        lengths = skewed_lengths(5000)
+        lengths = skewed_lengths(10_000)
         batches = bucketed_batches(make_rows(lengths), 32)
         slots = sum(int(np.prod(batch["token_ids"].shape)) for batch in batches)
         assert lengths.sum() / slots > 0.85  # padded to the longest of random batches: below 0.4
@@ -108,6 +108,12 @@ class TestPadding:
         lengths = skewed_lengths(5000)
         means = [lengths[batch].mean() for batch in epoch(bucketed_batches(make_rows(lengths), 32))]
         assert abs(np.corrcoef(means, np.arange(len(means)))[0, 1]) < 0.3
+
+    @pytest.mark.parametrize("count", [64, 1024])
+    def test_rows_of_a_small_set_meet_others_in_every_epoch(self, count):
+        batches = bucketed_batches(make_rows(np.arange(count) + 1), 8)
+        of_the_longest = {frozenset(batch) for _ in range(10) for batch in epoch(batches) if count - 1 in batch}
+        assert len(of_the_longest) == 10
 
     @pytest.mark.parametrize("multiple", [1, 4, 32])
     def test_widths_are_multiples_that_just_hold_the_longest(self, multiple):
