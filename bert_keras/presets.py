@@ -162,6 +162,11 @@ def saved_task_name(found):
     return str(read_json(found.path, TASK_FILE).get("registered_name", "")).split(">")[-1]
 
 
+def hugging_face_head(found):
+    """The head that a Hugging Face directory holds and a task can take over, as `architectures` ends; else None."""
+    return huggingface.read_checkpoint(found.path).head if found.kind == HUGGING_FACE else None
+
+
 def saved_mixed_policy(found):
     """The name of the mixed dtype policy under which a preset of ours was saved, or None; KerasHub knows plain ones."""
     policy = read_json(found.path, "config.json")["config"].get("dtype")

@@ -73,6 +73,8 @@ def missing_parts(venv: Path, stack_name: Optional[str] = None) -> List[str]:
 
 def build(venv: Path, stack: Stack, python: Interpreter) -> None:
     """Makes `venv` anew. The stamp goes first and comes last."""
+    if not may_replace(venv):
+        raise Setup(f"{venv} is no environment, or holds more than one, which would be lost: name another place", 2)
     lock = lock_file(stack)
     total = len(locked_names(lock))
     say(f"setting up {venv.name}: {stack.name}, Python {dotted(python.version)}, {total} packages, a few minutes")
@@ -90,6 +92,14 @@ def build(venv: Path, stack: Stack, python: Interpreter) -> None:
     pip(venv, ["--no-deps", "--no-build-isolation", *checked, "-r", str(lock)], total)
     stamp = {"stack": stack.name, "home": str(venv), "lock": digest(lock), "python": python.path}
     install_project(venv, stack, stamp)
+
+
+def may_replace(venv: Path) -> bool:
+    """Whether nothing is lost with `venv`: it is not there, or an environment, or what a stop left of one."""
+    if venv.is_symlink() or (venv.exists() and not venv.is_dir()):
+        return False
+    parts = {"bin", "include", "lib", "lib64", "share", "etc", STAMP, STAMP + ".partial", "builders.txt"}
+    return not venv.exists() or (venv / "pyvenv.cfg").is_file() or {path.name for path in venv.iterdir()} <= parts
 
 
 def install_project(venv: Path, stack: Stack, stamp: Optional[dict] = None) -> None:

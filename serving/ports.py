@@ -1,4 +1,4 @@
-"""TCP ports of this machine: free ones, and whether one is open."""
+"""TCP ports of this machine: free ones, whether one is open, and why one cannot be had."""
 
 import socket
 
@@ -13,6 +13,18 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def why_not_free(port: int, host: str) -> str | None:
+    """In the system's words why a server could not listen there; None where it could."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def is_open(port: int) -> bool:

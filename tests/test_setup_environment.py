@@ -105,6 +105,23 @@ def test_a_broken_stamp_is_no_stamp(built, stamp):
     assert environment.missing_parts(built, "small") == ["packages", "project"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
+def test_what_is_no_environment_is_left_alone(checkout, kind):
+    place = checkout / "place"
+    if kind == "folder":
+        (place / "bin").mkdir(parents=True)
+        (place / "letter.txt").write_text("dear")
+    elif kind == "file":
+        place.write_text("dear")
+    else:
+        (checkout / "elsewhere").mkdir()
+        place.symlink_to(checkout / "elsewhere")
+    with pytest.raises(Setup, match="which would be lost") as stop:
+        environment.ensure(place, "small")
+    assert stop.value.code == 2
+    assert place.is_symlink() or (place if place.is_file() else place / "letter.txt").read_text() == "dear"
+
+
 def test_changed_metadata_reinstalls_the_project_and_nothing_else(built, checkout, monkeypatch):
     monkeypatch.setitem(stacks.STACKS, "small", stacks.STACKS["small"]._replace(has_project=True))
     calls = []

@@ -62,6 +62,7 @@ def read_checkpoint(path):
     """Reads everything but the weights. Raises `BadInput` when a file is missing or unfit."""
     fields = _read_json(os.path.join(path, CONFIG_FILE))
     config = BertConfig.from_hf(fields, os.path.join(path, CONFIG_FILE))
+    _check_tokenizer(fields, path)
     tokenizer = {**_normalizer(path), **_tokenizer_config(path)}
     problems = {"multi_label_classification": "multilabel", "regression": "regression"}
     return HuggingFaceCheckpoint(
@@ -77,7 +78,7 @@ def read_checkpoint(path):
 
 
 def read_tensors(path):
-    """The directory's tensors, name -> float array, without the `bert.` prefix.
+    """The directory's tensors, name -> float array, without the prefixes of the models that they were saved in.
 
     Raises:
         BadInput: there is no safetensors file, or one is truncated or broken. Pickles (`.bin`) are never opened.
@@ -190,7 +191,8 @@ def _get(tensors, name, source):
 
 
 def _plain(name):
-    return re.sub(r"^bert\.", "", name)
+    # `bert.` of a model with a head; `model.` of a class of one's own, `module.` of torch's DataParallel around either.
+    return re.sub(r"^((bert|model|module)\.)+", "", name)
 
 
 def _weight_files(path):
@@ -219,13 +221,28 @@ def _label_names(fields, path):
     names = fields.get("id2label")
     if names is None:
         # transformers writes no names where they are those of a head of two that nobody named.
-        return ["LABEL_0", "LABEL_1"]
+        count = fields.get("num_labels")
+        return [f"LABEL_{index}" for index in range(count if isinstance(count, int) else 2)]
     try:
         return [str(names[key]) for key in sorted(names, key=int)]
     except (TypeError, ValueError) as error:
         raise BadInput(
             f"{os.path.join(path, CONFIG_FILE)} has id2label {names!r:.100}; expected an object of ids to label names."
         ) from error
+
+
+def _check_tokenizer(config, path):
+    """Raises `BadInput` where the vocabulary would be read, and texts cut into words in another way than BERT's."""
+    file = os.path.join(path, "tokenizer_config.json")
+    fields = _read_json(file) if os.path.exists(file) else {}
+    name = str(fields.get("tokenizer_class") or config.get("tokenizer_class") or "")
+    expected = {"word_tokenizer_type": "basic", "subword_tokenizer_type": "wordpiece", "do_basic_tokenize": True}
+    odd = [f"{key} {fields[key]!r}" for key, value in expected.items() if fields.get(key, value) != value]
+    if odd or "Japanese" in name:
+        raise BadInput(
+            f"{path} has a tokenizer that cuts words in its own way ({odd[0] if odd else name}); only BERT's own "
+            "(BertTokenizer) can be loaded: its ids would be others than those that the model was trained on."
+        )
 
 
 def _tokenizer_config(path):

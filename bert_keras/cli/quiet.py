@@ -34,7 +34,7 @@ def load_task(directory: str, name: str | None = None):
 
 
 def load_model(directory: str):
-    """What fine-tuning wrote to a directory: a task, or several over one encoder."""
+    """What fine-tuning wrote to a directory, here or at Hugging Face: a task, or several over one encoder."""
     with starting_tensorflow():
         from bert_keras.tasks import get_task, load_task, task_names
 

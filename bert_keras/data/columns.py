@@ -13,6 +13,7 @@ def choose(
     aliases: Mapping[str, Sequence[str]],
     required: Iterable[str],
     source: str,
+    way_out: str = "",
 ) -> dict[str, int]:
     """Gives each role the position of its column in a header.
 
@@ -25,6 +26,7 @@ def choose(
         aliases: role -> other names that its column goes by.
         required: roles that must find a column.
         source: the file, for messages.
+        way_out: what else may help where a required column is not there, for the end of that message.
 
     Returns:
         role -> position from 0, for each role that has a column.
@@ -42,17 +44,17 @@ def choose(
             if position is not None:
                 positions[role] = position
             elif role in required:
-                raise missing(role, names, aliases.get(role, ()), source)
+                raise missing(role, names, aliases.get(role, ()), source, way_out)
     return positions
 
 
-def missing(role: str, names: Sequence[str], aliases: Sequence[str], source: str) -> BadInput:
+def missing(role: str, names: Sequence[str], aliases: Sequence[str], source: str, way_out: str = "") -> BadInput:
     """The error for a required role that finds no column: what there is, and how to choose."""
     looked_for = ", ".join((role, *aliases))
     return BadInput(
         f"{source}: no column for {role!r} (looked for {looked_for}); the columns are {_listed(names)}"
         f"{_other_delimiter(names)}: choose one with columns={{{role!r}: NAME or NUMBER}} (on the command line "
-        f"--column {role}=NAME)"
+        f"--column {role}=NAME){way_out}"
     )
 
 

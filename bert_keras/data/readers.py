@@ -109,6 +109,9 @@ def read_columns(
     )
 
 
+_NO_HEADER = ", and give header=False (--no-header) if this first row is data"
+
+
 def _read_fields(rows_of, source, columns, header, required_roles, aliases) -> Table:
     path = os.fspath(source)
     # Whatever part is read, the file's first row is what its columns are told by.
@@ -116,7 +119,7 @@ def _read_fields(rows_of, source, columns, header, required_roles, aliases) -> T
     if first is None:
         raise BadInput(f"{path}: the file is empty; expected {'a header and ' if header else ''}at least one row")
     if header:
-        positions = choosing.choose(first, columns, aliases, required_roles, path)
+        positions = choosing.choose(first, columns, aliases, required_roles, path, _NO_HEADER)
         names = [name.strip() for name in first]
     else:
         names = [str(number) for number in range(1, len(first) + 1)]

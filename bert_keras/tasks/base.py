@@ -151,8 +151,8 @@ class BertTask(PipelinedTask):
         missing = [name for name in self.serving_inputs if name not in records.features]
         if missing:
             raise BadInput(
-                f"{records.source} has no column for {missing[0]!r}, which this model reads; name it with "
-                f"{missing[0]}=COLUMN."
+                f"{records.source} has no column for {missing[0]!r}, which this model reads; choose it with "
+                f"columns={{{missing[0]!r}: NAME}} (on the command line --column {missing[0]}=NAME)."
             )
         x = {name: records.features[name] for name in self.serving_inputs}
         return x, None if records.targets is None else self.encode_targets(records), None

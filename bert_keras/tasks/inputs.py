@@ -43,6 +43,14 @@ def collect(x, y, sample_weight, names):
     return given
 
 
+def features_alone(x):
+    """What there is to predict of: a dataset without its targets, which may be stand-ins such as -1."""
+    if isinstance(x, tf.data.Dataset) and isinstance(x.element_spec, tuple):
+        # In a tuple of one, since texts and their pairs may be a tuple themselves.
+        return x.map(lambda features, *_: (features,))
+    return x
+
+
 def rows_of(values):
     """The rows of a list, an array, a tensor, a pandas column, or a data frame of one column, as a list.
 
@@ -98,6 +106,9 @@ def _by_name(x, names):
 
 
 def _strings(values, name):
+    if getattr(values, "shape", None) == ():
+        # An array or a tensor without an axis.
+        values = values.item() if hasattr(values, "item") else values.numpy()
     if isinstance(values, (str, bytes)):
         raise ValueError(f"{name} is a single string; put it in a list.")
     values = rows_of(values)

@@ -13,6 +13,13 @@ _TASKS = {
 }
 
 
+# The heads of Hugging Face's models that tasks take over.
+_HUGGING_FACE = {
+    "ForSequenceClassification": "classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+}
+
 # Not a task by itself: several of the above over one encoder.
 _SEVERAL = "bert_keras.tasks.multi_task:MultiTask"
 
@@ -33,7 +40,8 @@ def load_task(preset, **kwargs):
     """A trained task from its preset directory, of whatever task class was saved there; or a `MultiTask`.
 
     Args:
-        preset: a directory that `save_to_preset` of a task wrote.
+        preset: a directory that `save_to_preset` of a task wrote, or a Hugging Face directory of a BERT with a head for
+            classification, tokens or questions.
         **kwargs: as for the task's `from_preset`, for example `strategy` or `dtype`.
 
     Raises:
@@ -44,7 +52,10 @@ def load_task(preset, **kwargs):
     found = presets.find(preset)
     registered = presets.saved_task_name(found)
     if registered is None:
-        raise BadInput(f"{preset} holds an encoder without a task; expected a directory that fine-tuning wrote.")
+        name = _HUGGING_FACE.get(presets.hugging_face_head(found))
+        if name is None:
+            raise BadInput(f"{preset} holds an encoder without a task; expected a directory that fine-tuning wrote.")
+        return get_task(name).from_preset(preset, **kwargs)
     for place in (*_TASKS.values(), _SEVERAL):
         if place.split(":")[1] == registered:
             return _import(place).from_preset(preset, **kwargs)

@@ -129,7 +129,8 @@ class TextClassifier(TextExamples):
         """A classifier from a preset; see `BertTask.from_preset`.
 
         A Hugging Face directory with a sequence classification head keeps its head and label names, unless `labels` or
-        `num_classes` asks for a new one. The head reads `pooling="cls"`.
+        `num_classes` asks for a new one. The head reads `pooling="cls"`, and texts up to the encoder's positions unless
+        `max_length` says otherwise, as it answers at home. Whether it reads pairs the directory does not say: `pair`.
         """
         found = (
             cls._hugging_face_head(preset)
@@ -145,6 +146,8 @@ class TextClassifier(TextExamples):
             return super().from_preset(preset, load_weights, **kwargs)
         problem = found.problem or ("regression" if len(found.labels) == 1 else None)
         labels = [] if problem == "regression" else found.labels
+        if kwargs.get("max_length") is None:
+            kwargs["max_length"] = found.config.max_sequence_length
         task = super().from_preset(preset, load_weights, labels=labels, problem=problem, **kwargs)
         head = huggingface.linear_weights(huggingface.read_tensors(found.path), "classifier", "logits", found.path)
         presets.assign(task, head, found.path)

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from bert_keras.errors import BadInput
-from bert_keras.tasks.inputs import collect
-from bert_keras.tasks.training_step import TrainingStep
+from bert_keras.tasks.inputs import collect, features_alone
+from bert_keras.tasks.one_batch import OneBatch
 from bert_keras.training.accumulation import check_parts
 from bert_keras.training.batching import (
     TokenizedRows,
@@ -27,7 +27,7 @@ from bert_keras.training.recipe import Recipe, steps_per_execution
 DEFAULT_BATCH_SIZE = 32
 
 
-class TrainableTask(TrainingStep):
+class TrainableTask(OneBatch):
     """A KerasHub task that tokenizes once, cuts batches of like length and knows its recipe.
 
     A subclass gives `serving_inputs`, `targets_to_array`, `example_losses` and `default_metrics`.
@@ -163,6 +163,8 @@ class TrainableTask(TrainingStep):
 
     def evaluate(self, x=None, y=None, batch_size=None, sample_weight=None, **kwargs):
         """Loss and Keras metrics on raw text; inputs as in `fit`."""
+        if kwargs.get("steps") is not None:
+            raise ValueError("steps is not supported: all rows are measured; leave it out, and pass fewer rows.")
         if isinstance(x, tf.data.Dataset) and _is_tokenized(x):
             return super().evaluate(x, **kwargs)
         rows, found_batch_size = self.learnable_rows(x, y, sample_weight)
@@ -171,10 +173,13 @@ class TrainableTask(TrainingStep):
         )
 
     def predict(self, x=None, batch_size=None, **kwargs):
-        """The model's raw outputs (logits) for raw text, as numpy, in the order of the texts; inputs as in `fit`."""
+        """The model's raw outputs (logits) for raw text, as numpy, in the order of the texts.
+
+        Inputs as in `fit`; targets in a dataset are left aside.
+        """
         if kwargs.get("steps") is not None:
             raise ValueError("steps is not supported: every text gets an answer; leave it out, and pass fewer texts.")
-        rows, found_batch_size = self._rows(x)
+        rows, found_batch_size = self._rows(features_alone(x))
         batch_size = batch_size_of(batch_size, found_batch_size)
         dataset = self._batches(dataclasses.replace(rows, targets=None, weights=None), batch_size, shuffle=False)
         with self._steps_one_by_one():

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.ports import why_not_free
 from serving.server import versions
 from serving.server.flags import BadFlag, check, extensions, parse
 from serving.server.status import ServingError
@@ -50,12 +51,19 @@ def serve(
         flags: further flags, "--name=value".
         binary: path or name of a tensorflow_model_server to use.
 
-    Raises BadLaunch.
+    Raises BadLaunch, where a port is taken too: a server would tell that in its own way, and with its own exit code.
     """
     launch = plan([*model_flags(model_path, model_name, port, rest_api_port, host), *flags], binary)
+    _check_ports({"--port": port, "--rest-port": rest_api_port}, host or "127.0.0.1")
     print(launch.description, file=sys.stderr, flush=True)
     sys.stdout.flush()
     os.execve(launch.argv[0], launch.argv, launch.env)
+
+
+def _check_ports(ports: dict[str, int], host: str) -> None:
+    for option, port in ports.items():
+        if port and (reason := why_not_free(port, host)):
+            raise BadLaunch(f"{option} {port}: cannot listen on {host} ({reason}): choose another port, or address")
 
 
 def model_flags(

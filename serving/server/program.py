@@ -7,11 +7,11 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import threading
 import warnings
 
+from serving.ports import why_not_free
 from serving.server import config, configuration, text_files
 from serving.server.app import NAME, ModelServer
 from serving.server.config import ModelSettings
@@ -98,14 +98,9 @@ def _check_ports(flags: Flags) -> None:
         port = getattr(flags, name)
         if not port:
             continue
-        family = socket.AF_INET6 if ":" in flags.host else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_STREAM) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind((flags.host, port))
-        except OSError as error:
-            what = f"--{name}={port}: cannot listen on {flags.host}: {error.strerror}"
-            raise invalid(f"Failed to BuildAndStart server: {what}") from None
+        if reason := why_not_free(port, flags.host):
+            what = f"--{name}={port}: cannot listen on {flags.host}: {reason}"
+            raise invalid(f"Failed to BuildAndStart server: {what}")
 
 
 def _start_failed(error: ServingError) -> int:

@@ -188,6 +188,46 @@ class TestHuggingFace:
         model = TextClassifier.from_preset(self.CLASSIFIER, labels=["x", "y"])
         assert model.labels == ["x", "y"] and model.output_shape == (None, 2)
 
+    def test_it_is_a_task_with_the_answers_that_it_gave_at_home(self):
+        model, outputs = load_task(self.CLASSIFIER), np.load(self.CLASSIFIER / "outputs.npz")
+        batch = {name: outputs[name] for name in ("token_ids", "segment_ids", "padding_mask")}
+        np.testing.assert_allclose(np.asarray(model(batch)), outputs["logits"], atol=1e-5)
+
+    def test_texts_are_read_up_to_the_encoders_positions(self):
+        assert load_task(self.CLASSIFIER).preprocessor.max_length == 40
+        assert load_task(self.CLASSIFIER, max_length=12).preprocessor.max_length == 12
+
+    def test_a_head_over_pairs_reads_pairs_where_that_is_said(self):
+        model = load_task(self.CLASSIFIER, pair=True)
+        assert model.serving_inputs == ("text", "text_pair") and model.labels == ["dull", "fair", "fun"]
+
+    def test_an_encoder_without_a_head_is_no_task(self):
+        assert "holds an encoder without a task" in told(GOLDEN / "hf_tiny", call=load_task)
+
+    @pytest.mark.parametrize("rename", [
+        lambda name: name.removeprefix("bert."),
+        lambda name: name.replace("bert.", "model.", 1),
+        lambda name: "module." + name,
+        lambda name: name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"),
+    ], ids=["no prefix", "of a class of one's own", "DataParallel", "gamma and beta"])  # fmt: skip
+    def test_tensors_go_by_other_names_too(self, copy, rename):
+        path, whole = copy(self.CLASSIFIER), TextClassifier.from_preset(self.CLASSIFIER).get_weights()
+        tensors = load_file(path / "model.safetensors")
+        save_file({rename(name): value for name, value in tensors.items()}, path / "model.safetensors")
+        for found, expected in zip(TextClassifier.from_preset(path).get_weights(), whole, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+    @pytest.mark.parametrize("fields, said", [
+        ({"tokenizer_class": "BertJapaneseTokenizer"}, "(BertJapaneseTokenizer)"),
+        ({"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}, "word_tokenizer_type 'mecab'"),
+        ({"subword_tokenizer_type": "character"}, "subword_tokenizer_type 'character'"),
+        ({"do_basic_tokenize": False}, "do_basic_tokenize False"),
+    ])  # fmt: skip
+    def test_a_tokenizer_that_cuts_words_in_its_own_way_is_refused(self, copy, fields, said):
+        path = copy(self.CLASSIFIER)
+        change_json(path / "tokenizer_config.json", **fields)
+        assert said in told(path, call=WordPieceTokenizer.from_preset)
+
     def test_a_head_of_two_without_names_is_kept(self, copy):
         """transformers leaves the names out of config.json where they are LABEL_0 and LABEL_1."""
         path = copy(self.CLASSIFIER)
@@ -201,6 +241,11 @@ class TestHuggingFace:
         model = TextClassifier.from_preset(path)
         assert model.labels == ["LABEL_0", "LABEL_1"]
         np.testing.assert_array_equal(np.asarray(model.output_dense.bias), tensors["classifier.bias"])
+
+    def test_a_head_of_which_only_the_size_is_said_is_kept(self, copy):
+        path = copy(self.CLASSIFIER)
+        change_json(path / "config.json", id2label=None, num_labels=3)
+        assert TextClassifier.from_preset(path).labels == ["LABEL_0", "LABEL_1", "LABEL_2"]
 
     def test_a_head_of_one_is_a_regression(self, copy):
         path = copy(self.CLASSIFIER)

@@ -1,10 +1,12 @@
 """Which server is started, with which flags, and what is refused before."""
 
 import os
+import socket
 import sys
 
 import pytest
 
+from serving.ports import free_ports
 from serving.server import launcher
 
 
@@ -90,7 +92,19 @@ def test_what_cannot_be_started_is_told_in_one_sentence(nothing_installed, model
 def test_serve_becomes_the_server(nothing_installed, model_path, monkeypatch, capsys):
     became = []
     monkeypatch.setattr(os, "execve", lambda *arguments: became.append(arguments))
-    launcher.serve(model_path, "reviews", flags=["--file_system_poll_wait_seconds=2"])
+    port, rest_port = free_ports(2)
+    launcher.serve(model_path, "reviews", port, rest_port, flags=["--file_system_poll_wait_seconds=2"])
     program, argv, env = became[0]
     assert (program, argv[-1]) == (sys.executable, "--file_system_poll_wait_seconds=2")
     assert "embedded server, not TensorFlow Serving" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_told_before_the_server_starts(nothing_installed, model_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        (free,) = free_ports(1)
+        for ports, option in (((port, free), "--port"), ((free, port), "--rest-port")):
+            with pytest.raises(launcher.BadLaunch, match=f"^{option} {port}: cannot listen on 127.0.0.1 .Address alr"):
+                launcher.serve(model_path, "reviews", *ports)

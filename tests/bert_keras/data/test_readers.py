@@ -135,7 +135,8 @@ class TestColumns:
         message = error_of(write("a.csv", "body,label\na,1\n"))
         assert message == (
             "FILE: no column for 'text' (looked for text); the columns are 1 'body', 2 'label': choose one with "
-            "columns={'text': NAME or NUMBER} (on the command line --column text=NAME)"
+            "columns={'text': NAME or NUMBER} (on the command line --column text=NAME), and give "
+            "header=False (--no-header) if this first row is data"
         )
 
     @pytest.mark.parametrize("name, delimiter", [("a.csv", ";"), ("a.csv", "\t"), ("a.tsv", ",")])

@@ -77,6 +77,13 @@ def test_a_batch_of_a_dataset_may_be_one_of_rows_that_do_not_count(trained):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_targets_that_are_none_do_not_matter_to_predictions(trained, expected, batched):
+    dataset = tensors(TEXTS, [-1] * len(TEXTS))
+    found = trained.predict(dataset.batch(4) if batched else dataset, verbose=0)
+    np.testing.assert_allclose(found, expected[0], atol=1e-6)
+
+
 def test_predictions_keep_the_order_of_texts_of_mixed_lengths(trained):
     random = np.random.default_rng(0)
     texts = [" ".join(random.choice(["good", "bad", "film", "a", "the"], random.integers(1, 25))) for _ in range(70)]
@@ -95,6 +102,8 @@ def test_texts_longer_than_the_maximum_are_cut(trained):
 class TestRefused:
     @pytest.mark.parametrize("x, y, said", [
         ("a good film", None, "text is a single string; put it in a list"),
+        (np.array("a good film"), None, "text is a single string; put it in a list"),
+        (tf.constant("a good film"), None, "text is a single string; put it in a list"),
         ([], [], "text has no rows"),
         (["a", None], [0, 1], r"text has None \(NoneType\) in row 1; expected a string"),
         (["a", 3.5], [0, 1], r"text has 3.5 \(float\) in row 1; expected a string"),
@@ -146,6 +155,10 @@ class TestRefused:
     def test_answers_to_a_part_of_the_texts(self, trained):
         with pytest.raises(ValueError, match="steps is not supported: every text gets an answer"):
             trained.predict(TEXTS, steps=1)
+
+    def test_a_measurement_of_a_part_of_the_rows(self, trained):
+        with pytest.raises(ValueError, match="steps is not supported: all rows are measured"):
+            trained.evaluate(TEXTS, LABELS, steps=1)
 
     def test_a_dataset_without_an_end(self, trained):
         with pytest.raises(ValueError, match="The dataset never ends; leave out repeat"):
@@ -201,6 +214,7 @@ class TestPairForms:
             pd.DataFrame(x),
             {name: np.array(texts) for name, texts in reversed(x.items())},
             tensors(x).batch(2),
+            tensors(tuple(x.values()), [-1, -1, -1]).batch(2),
         ]
         for form in forms:
             np.testing.assert_allclose(pairs.predict(form, verbose=0), expected, atol=1e-6)

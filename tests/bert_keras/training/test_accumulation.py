@@ -1,5 +1,6 @@
 """Fine-tuning in parts of a batch beside the whole batch: weights, figures and steps are the same."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -120,7 +121,8 @@ def test_several_tasks_in_turns_train_alike(make_backbone, tokenizer, reviews):
 def test_a_batch_that_does_not_come_from_fit_is_cut_too(make_classifier, reviews):
     (texts, labels), found = reviews(7), []
     for accumulate in (1, 2):
-        model = make_classifier(backbone={"num_layers": 1}, compile_with={"accumulate": accumulate})
+        arguments = {"accumulate": accumulate, "optimizer": keras.optimizers.SGD(0.5)}
+        model = make_classifier(backbone={"num_layers": 1}, compile_with=arguments)
         features = model.preprocessor(list(texts))
         targets = model.targets_to_array(labels)
         loss = model.train_on_batch(features, targets, sample_weight=WEIGHTS[:7], return_dict=True)["loss"]
