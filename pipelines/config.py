@@ -126,6 +126,9 @@ class TrainConfig(Section):
     """Highest learning rate; default: the task's recipe."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     """The numbers that layers compute with; weights stay float32."""
+    keep_best: bool = False
+    """Whether the weights of the epoch with the least loss on the split eval are exported, not the last ones. What the
+    Evaluator finds on that split then flatters."""
     strategy: Literal["auto", "none", "mirrored"] = "auto"
     """`mirrored` copies the model to every GPU of this machine; `auto` does that where there are GPUs."""
     seed: Seed = 0

@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from bert_keras.export import export_saved_model, serving_ops
 from bert_keras.training.batching import TokenizedRows
+from bert_keras.training.keep_best import KeepBest
 from pipelines import transform
 from pipelines.task import make_task
 
@@ -40,6 +41,7 @@ def run_fn(fn_args):
         callbacks=[
             keras.callbacks.TensorBoard(os.path.join(fn_args.model_run_dir, "logs"), write_graph=False),
             keras.callbacks.LambdaCallback(on_epoch_end=functools.partial(_log_epoch, epochs=train["epochs"])),
+            *([KeepBest(None, "val_loss", lower_is_better=True, say=log.info)] if train["keep_best"] else []),
         ],
         verbose=0,
     )

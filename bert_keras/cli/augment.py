@@ -59,6 +59,11 @@ def augment(table, out, operations, copies, rate, synonyms, preset, chosen, no_h
 
     if synonyms and preset:
         raise BadInput("--synonyms and --preset both give words; expected one of them")
+    if operations and (synonyms or preset) and not set(operations) & set(_NEED_WORDS):
+        raise BadInput(
+            f"--{'synonyms' if synonyms else 'preset'} does nothing here; expected --operation replace or insert "
+            "beside it, or no --operation"
+        )
     with output.new_file(out) as file, Progress("augmenting", None) as progress:
         source = _source(synonyms, preset)
         change = Augmentation(operations or _OPERATIONS[1 if source else 3 :], rate, source, seed)

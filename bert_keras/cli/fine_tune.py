@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from bert_keras.cli import contract, options, output
+from bert_keras.cli.keep_best import check_keep_best, keeping_best, report_of
 from bert_keras.cli.progress import working
 from bert_keras.cli.quiet import starting_tensorflow
 from bert_keras.cli.training import TrainingSettings, in_words, say_start, training_options, write_run
-from bert_keras.errors import BadInput
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,6 @@ class Settings(TrainingSettings):
     train: str
     eval: str | None
     max_length: int | None
-    keep_best: bool
-    evaluations_per_epoch: int
 
 
 def _settings_options(task_class) -> list[click.Option]:
@@ -34,19 +32,6 @@ def _settings_options(task_class) -> list[click.Option]:
             type=click.IntRange(5),
             show_default=str(task_class.default_max_length),
             help="Tokens that are read at a time.",
-        ),
-        click.Option(
-            ["--keep-best"],
-            is_flag=True,
-            help="Write the weights that did best on --eval, not the last ones. The figures on --eval then flatter: "
-            "measure the model on rows that nothing was chosen on.",
-        ),
-        click.Option(
-            ["--evaluations-per-epoch"],
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="How often --keep-best measures.",
         ),
     ]
 
@@ -125,7 +110,7 @@ def _command(name: str, task_class) -> click.Command:
 def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict, directory: Path) -> dict[str, float]:
     from bert_keras.cli.training_progress import TrainingProgress, tensorboard
 
-    _check(settings)
+    check_keep_best(settings, None if settings.eval else "--eval FILE")
     train = task_class.training_records(task_class.read_file(settings.train, **reading))
     options.echo_skipped(train)
     held_out = task_class.read_file(settings.eval, **reading) if settings.eval else None
@@ -144,7 +129,7 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
 
     start = time.monotonic()
     with TrainingProgress() as progress:
-        best = _keeping_best(task, targets, held_out, settings, progress.say) if settings.keep_best else None
+        best = keeping_best(task, targets, held_out, settings, progress.say) if settings.keep_best else None
         history = task.fit(
             x,
             y,
@@ -163,7 +148,7 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
         "epochs": history.history,
     }
     if best:
-        report["keep_best"] = {"metric": best.metric, "kept": best.best, "measured": best.history}
+        report["keep_best"] = report_of(best)
     if held_out:
         with working(f"evaluating {len(held_out)} rows"):
             task.tune(held_out)
@@ -175,22 +160,3 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
         directory, report, {"task": task_class.task_name, **dataclasses.asdict(settings), **reading, **task_values}
     )
     return report.get("eval", {})
-
-
-def _check(settings: Settings) -> None:
-    if settings.keep_best and not settings.eval:
-        raise BadInput("--keep-best has nothing to measure on; name held-out rows with --eval FILE.")
-    if settings.evaluations_per_epoch > 1 and not settings.keep_best:
-        raise BadInput("--evaluations-per-epoch says how often --keep-best measures; give both.")
-
-
-def _keeping_best(task, targets: dict, held_out, settings: Settings, say):
-    from bert_keras.training.keep_best import KeepBest
-
-    def measure():
-        task.tune(held_out)
-        return task.evaluate_records(held_out)
-
-    spec = task.eval_spec(**targets)
-    lower_is_better = spec.main_metric in spec.lower_is_better
-    return KeepBest(measure, spec.main_metric, lower_is_better, settings.evaluations_per_epoch, say)

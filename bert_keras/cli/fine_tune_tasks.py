@@ -11,6 +11,7 @@ import click
 from pydantic import Field
 
 from bert_keras.cli import contract, options, output
+from bert_keras.cli.keep_best import check_keep_best, keeping_best_of_tasks, report_of
 from bert_keras.cli.progress import working
 from bert_keras.cli.training import TrainingSettings, in_words, say_start, training_options, write_run
 from bert_keras.errors import BadInput, where
@@ -163,6 +164,8 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
     from bert_keras.cli.training_progress import TrainingProgress, tensorboard
     from bert_keras.tasks.multi_task import MultiTask
 
+    without_rows = [path for path, file in files.values() if file.eval is None]
+    check_keep_best(settings, f"the key `eval` of {without_rows[0]}" if without_rows else None)
     found = {name: _material(path, file) for name, (path, file) in files.items()}
     for name, one in found.items():
         click.echo(f"{name} ({one.file.task}): {len(one.train)} rows; {in_words(one.targets)}", err=True)
@@ -180,6 +183,10 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
 
     start = time.monotonic()
     with TrainingProgress() as progress:
+        best = None
+        if settings.keep_best:
+            targets = {name: one.targets for name, one in found.items()}
+            best = keeping_best_of_tasks(model, targets, held_out, settings, progress.say)
         history = model.fit(
             data,
             validation_data=validation,
@@ -187,7 +194,7 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
             epochs=settings.epochs,
             alpha=alpha,
             seed=settings.seed,
-            callbacks=[progress, tensorboard(directory / "logs")],
+            callbacks=[progress, tensorboard(directory / "logs"), *([best] if best else [])],
             verbose=0,
         )
     report = {
@@ -198,6 +205,8 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
             for name, one in found.items()
         },
     }
+    if best:
+        report["keep_best"] = report_of(best)
     with working(f"evaluating {sum(map(len, held_out.values()))} rows", plain=bool(held_out)):
         model.tune(held_out)
         for name, metrics in model.evaluate_records(held_out).items():

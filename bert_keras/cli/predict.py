@@ -10,11 +10,14 @@ import click
 from bert_keras.cli import contract, options, output
 from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import load_task
-from bert_keras.data import formats
+from bert_keras.data import formats, propbank, squad, tagged
 from bert_keras.errors import BadInput, WorkFailed
 
 # Rows per call of the model: answers come out while later ones are still to be computed.
 CHUNK = 1024
+# Of all files that some task reads.
+_TABLES = (*formats.DELIMITERS, *formats.JSON_LINES, formats.PLAIN_TEXT)
+_ENDINGS = (*_TABLES, *tagged.CONLL_ENDINGS, *propbank.ENDINGS, squad.ENDING)
 
 
 @options.with_options(options.data_options())
@@ -78,12 +81,9 @@ def _as_file(texts: tuple[str, ...]) -> str | None:
     if len(texts) != 1:
         return None
     (text,) = texts
-    try:
-        formats.ending(text)
-    except BadInput:
-        return None
     # A word that ends like a data file is a mistyped name far more often than a text.
-    return text if os.path.exists(text) or not any(character.isspace() for character in text) else None
+    is_name = text.lower().removesuffix(".gz").endswith(_ENDINGS) and not any(map(str.isspace, text))
+    return text if is_name or os.path.isfile(text) else None
 
 
 def _named(names: tuple[str, ...], texts: tuple[str, ...], pairs: tuple[str, ...]) -> dict[str, list[str]]:

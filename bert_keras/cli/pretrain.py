@@ -10,11 +10,11 @@ import click
 
 from bert_keras.cli import contract, output
 from bert_keras.cli.corpus_options import field_option
-from bert_keras.cli.pretrain_rows import MadeRows, RowPhase, StoredRows, row_phases
+from bert_keras.cli.pretrain_rows import MadeRows, RowPhase, StoredRows, is_given, row_phases
 from bert_keras.cli.progress import Progress
 from bert_keras.cli.quiet import silence, starting_tensorflow
 from bert_keras.cli.row_options import row_options
-from bert_keras.cli.training import PRECISIONS, run_arguments, say_random_start
+from bert_keras.cli.training import PRECISIONS, SEED, run_arguments, say_random_start
 from bert_keras.errors import BadInput
 from bert_keras.training.cluster import Cluster
 from bert_keras.training.pretraining_recipe import OPTIMIZERS, PretrainingRecipe
@@ -24,6 +24,8 @@ _COMMAND = "pretrain"
 # What a run may be given anew when it goes on: it does not change where the run ends.
 _OF_RUN = ("checkpoint_every", "keep", "keep_every", "log_every", "eval_every")
 _FREE = (*_OF_RUN, "wait_for_workers")
+# What does nothing without another option.
+_GO_WITH = (("eval_rows", "--eval"), ("eval_every", "--eval"), ("wait_for_workers", "--strategy multi_worker"))
 _positive = click.IntRange(1)
 _share = click.FloatRange(0, 1)
 
@@ -100,7 +102,7 @@ _share = click.FloatRange(0, 1)
 @click.option("--keep", type=_positive, default=3, show_default=True, help="How many checkpoints stay.")
 @click.option("--keep-every", type=_positive, metavar="STEPS", help="Checkpoints of these steps stay for good.")
 @click.option("--log-every", type=_positive, default=100, show_default=True, help="Steps.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same machine: same weights.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same machine: same weights.")
 @click.option(
     "--max-length",
     type=_positive,
@@ -122,12 +124,15 @@ def pretrain(context, out, resume, **values):
     """
     directory = Path(out)
     phases = row_phases(context)
+    _check_all_used(context)
     cluster = _cluster(values, phases)
     if cluster.is_chief:
         _check_directory(directory, resume, values)
     with starting_tensorflow():
         from bert_keras.training.multi_worker import naming_lost_workers
     source = (StoredRows if values["data"] else MadeRows)(phases, values)
+    if is_given(context, "sentence_loss_weight") and not any(rows.has_label for rows in source.settings):
+        raise BadInput("--sentence-loss-weight does nothing for rows without pairs of sentences; leave it out.")
     if cluster.is_chief:
         _check_rows(directory, source.digest)
     if values["strategy"] == "multi_worker":
@@ -245,6 +250,15 @@ def _model_and_phases(source: StoredRows | MadeRows, phases: list[RowPhase], val
     if values["output_bias"] == "counts":
         start_at_frequencies(model, built[0].rows)
     return model, built
+
+
+def _check_all_used(context: click.Context) -> None:
+    """Raises `BadInput` where an option is given that does nothing without another."""
+    values = context.params
+    is_there = {"--eval": bool(values["eval"]), "--strategy multi_worker": values["strategy"] == "multi_worker"}
+    for name, other in _GO_WITH:
+        if is_given(context, name) and not is_there[other]:
+            raise BadInput(f"--{name.replace('_', '-')} does nothing here; expected {other} beside it.")
 
 
 def _check_directory(directory: Path, resume: bool, values: dict) -> None:

@@ -42,7 +42,7 @@ def row_phases(context: click.Context) -> list[RowPhase]:
         raise BadInput("There are no rows to learn from, or two kinds; expected one of --data and --corpus.")
     number = len(steps)
     if data:
-        told = [name for name in OF_CORPUS if _is_given(context, name)]
+        told = [name for name in OF_CORPUS if is_given(context, name)]
         if told:
             raise BadInput(
                 f"{_option(told[0])} is for --corpus; the rows of --data were made already: give it to pretrain-data."
@@ -97,6 +97,7 @@ class MadeRows:
     def __init__(self, phases: list[RowPhase], values: Mapping[str, Any]):
         from bert_keras.data.corpus import corpus_files
         from bert_keras.data.row_files import file_sha256
+        from bert_keras.data.segmenters import words_sha256
 
         self._reading, self._seed = corpus_settings(values), values["seed"]
         tables = self._reading.parallel
@@ -105,7 +106,8 @@ class MadeRows:
         self._rows = [row_settings(values, phase.max_length) for phase in phases]
         self.settings = [rows for rows, _ in self._rows]
         vocabulary = [values["vocabulary"]] if values["vocabulary"] else []
-        self.digest = _digest(map(file_sha256, [*self._corpus, *vocabulary]))
+        files = map(file_sha256, [*self._corpus, *vocabulary])
+        self.digest = _digest([*files, words_sha256(self._reading.segmenter)])
 
     def load(self, tokenizer, positions: int):
         """The rows of each phase, and its held-out ones or None. Raises `BadInput` where the texts cannot be used."""
@@ -146,7 +148,8 @@ def _of_each(option: str, given: tuple, number: int) -> tuple:
     return given if len(given) == number else given * number
 
 
-def _is_given(context: click.Context, name: str) -> bool:
+def is_given(context: click.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
     return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 

@@ -81,9 +81,11 @@ def corpus_settings(values: Mapping[str, Any]):
 
 def row_settings(values: Mapping[str, Any], max_length: int):
     """The `RowSettings` and `MaskSettings` that options mean for rows of this length. Raises `BadInput`."""
+    from bert_keras.data.idle_settings import check_all_used
     from bert_keras.data.masking import MaskSettings
     from bert_keras.data.row_plan import RowSettings
 
+    check_all_used(values, lambda name: "--" + name.replace("_", "-"))
     rows = RowSettings(
         max_length=max_length,
         objective=values["objective"],

@@ -9,6 +9,8 @@ import click
 from bert_keras.cli import output
 
 PRECISIONS = ("float32", "mixed_bfloat16")
+# What NumPy, Keras and TensorFlow all take.
+SEED = click.IntRange(0, 2**32 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,8 @@ class TrainingSettings:
     strategy: str
     precision: str
     seed: int
+    keep_best: bool
+    evaluations_per_epoch: int
 
     @classmethod
     def taken_from(cls, values: dict):
@@ -92,7 +96,22 @@ def training_options() -> list[click.Option]:
             help="mirrored: train on all GPUs of this machine.",
         ),
         click.Option(["--precision"], type=click.Choice(PRECISIONS), default="float32", show_default=True),
-        click.Option(["--seed"], type=int, default=0, show_default=True, help="Same seed, same machine: same weights."),
+        click.Option(
+            ["--keep-best"],
+            is_flag=True,
+            help="Write the weights that did best on the held-out rows, not the last ones. The figures on these then "
+            "flatter: measure the model on rows that nothing was chosen on.",
+        ),
+        click.Option(
+            ["--evaluations-per-epoch"],
+            type=positive,
+            default=1,
+            show_default=True,
+            help="How often --keep-best measures.",
+        ),
+        click.Option(
+            ["--seed"], type=SEED, default=0, show_default=True, help="Same seed, same machine: same weights."
+        ),
     ]
 
 

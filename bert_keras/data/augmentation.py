@@ -8,7 +8,9 @@ turns its meaning ("not" deleted) is not checked.
 """
 
 import dataclasses
+import itertools
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import NamedTuple, Protocol
@@ -25,6 +27,8 @@ NEED_WORDS = ("replace", "insert")
 _IDEOGRAPH = "".join(f"{chr(first)}-{chr(last)}" for first, last in IDEOGRAPHS)
 _PUNCTUATION = r"(?:(?!\[MASK\])[^\w\s])*"
 _A_WORD = rf"\[MASK\]|[{_IDEOGRAPH}]|[^\s{_IDEOGRAPH}]*[^\W{_IDEOGRAPH}]|[^\s]+?"
+# They keep letters apart or together, without being any.
+_JOINERS = "\u200c\u200d"
 # A word with the punctuation around it and the blanks after it. `[MASK]` is a word, as far as it stands by itself.
 _WORD = re.compile(rf"({_PUNCTUATION})({_A_WORD})({_PUNCTUATION}\s*)")
 
@@ -140,7 +144,7 @@ class Augmentation:
         changed, asked = list(texts), {}
         for place, (text, number, epoch) in enumerate(zip(texts, numbers, epochs)):
             random = Random(int(row_keys(self.seed, epoch, np.array([number]))[0]))
-            parts = [list(part) for part in _WORD.findall(text)]
+            parts = _parts(text)
             operation = random.choice(self.operations)
             count = max(1, round(self.rate * len(parts)))
             if not parts:
@@ -157,6 +161,23 @@ class Augmentation:
             for (place, hidden), words in zip(asked.items(), predicted, strict=True):
                 changed[place] = _joined(_filled(hidden, words))
         return changed
+
+
+def _parts(text):
+    """A text as `[before, word, after]` for each word: marks are part of the letter or sign that they stand on."""
+    parts = []
+    for before, word, after in _WORD.findall(text):
+        if not any(map(str.isalnum, word)):
+            # Signs alone, such as an emoji of several characters, are one word.
+            before, word = "", before + word
+        rest = after if after.isascii() else _without_marks(after)
+        parts.append([before, word + after[: len(after) - len(rest)], rest])
+    return parts
+
+
+def _without_marks(text):
+    """The text without the combining marks, joiners and variation selectors that it begins with."""
+    return "".join(itertools.dropwhile(lambda c: c in _JOINERS or unicodedata.category(c)[0] == "M", text))
 
 
 class _Hidden(NamedTuple):

@@ -1,5 +1,6 @@
 """Words in text that is written without blanks: by a list of words, or by whatever library the user has."""
 
+import hashlib
 import importlib
 import os
 from collections.abc import Callable, Iterable
@@ -39,6 +40,13 @@ def words_of_file(path: str) -> list[str]:
     if not words:
         raise BadInput(f"{path}: the list holds no word; expected one a line")
     return words
+
+
+def words_sha256(named: str | None) -> str:
+    """What tells one list of words from another; "" for none, and for a function. Raises `BadInput`."""
+    if named is None or not os.path.exists(named):
+        return ""
+    return hashlib.sha256("\n".join(words_of_file(named)).encode()).hexdigest()
 
 
 class LongestMatch:

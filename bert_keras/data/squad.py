@@ -21,6 +21,7 @@ from bert_keras.data.skipping import RowErrors
 from bert_keras.data.squad_document import list_under, paragraph_parts, paragraphs_of
 from bert_keras.errors import BadInput, where
 
+ENDING = ".json"
 _TARGET = "answers"
 # The rows whose id is taken and what has it, among what is found in a file.
 _TAKEN = "taken"
@@ -73,7 +74,7 @@ def read_squad(path: str | os.PathLike, require_target: bool = True, skip_bad_ro
     errors = RowErrors(skip_bad_rows)
     if is_json_lines(path):
         questions = _line_questions(source, errors)
-    elif path.lower().removesuffix(".gz").endswith(".json"):
+    elif path.lower().removesuffix(".gz").endswith(ENDING):
         questions = _article_questions(source, errors)
     else:
         raise BadInput(

@@ -20,7 +20,7 @@ class LinearChainCRF(keras.layers.Layer):
     call its methods. All arithmetic is float32 under every dtype policy.
 
     Masks are int or bool `[batch, length]` with the real positions first: true for a real position. A row may have
-    none. The length must be at least 1; it may be dynamic.
+    none, and a batch no rows. The length must be at least 1; it may be dynamic.
 
     Args:
         allowed_start: optional bool `[labels]`: labels that a sequence may begin with; see `bio_constraints`.
@@ -124,6 +124,7 @@ class LinearChainCRF(keras.layers.Layer):
             int32 `[batch, length]`, -1 where masked, and its score, float32 `[batch]`, 0 for an empty row. Among
             equals the lower label wins, from the end on.
         """
+        # Keras takes no maximum of nothing, so that those of a batch without rows get something to start from.
         emissions, mask = self._inputs(emissions, mask)
         emissions = ops.clip(emissions, -LARGEST, LARGEST)
         start, transitions, end = self._weights(-np.inf)
@@ -132,7 +133,8 @@ class LinearChainCRF(keras.layers.Layer):
             scores, pointers = carry
             emission, real = at(step)
             candidates = scores[:, :, None] + transitions
-            after = ops.where(step == 0, ops.broadcast_to(start, ops.shape(emission)), ops.max(candidates, axis=1))
+            best = ops.max(candidates, axis=1, initial=-np.inf)
+            after = ops.where(step == 0, ops.broadcast_to(start, ops.shape(emission)), best)
             scores = ops.where(real, after + emission, scores)
             pointers = ops.cast(ops.argmax(candidates, axis=1), "int32")
             return (scores, pointers), (scores, pointers)
@@ -147,7 +149,7 @@ class LinearChainCRF(keras.layers.Layer):
         scores = scores + end
         label = ops.cast(ops.argmax(scores, axis=-1), "int32")
         _, labels = ops.scan(backward, label, steps, reverse=True)
-        score = ops.where(mask[:, 0], ops.max(scores, axis=-1), 0.0)
+        score = ops.where(mask[:, 0], ops.max(scores, axis=-1, initial=-np.inf), 0.0)
         return ops.where(mask, ops.transpose(labels), -1), score
 
     def compute_output_shape(self, input_shape):
@@ -185,14 +187,16 @@ def bio_constraints(labels) -> tuple[np.ndarray, np.ndarray]:
     """What BIO tags allow: I-X stands only after B-X or I-X.
 
     Args:
-        labels: sequence of str, the names in the order of their ids. Names without `I-` are allowed everywhere.
+        labels: sequence of str, the names in the order of their ids. Names without `I-` are allowed everywhere, and so
+            is an I-X among names without B-X, which begins what it labels.
 
     Returns:
         bool `[labels]`, allowed at the start, and bool `[labels, labels]`, `[i, j]`: j may follow i. They are
         `allowed_start` and `allowed_transitions` of `LinearChainCRF`.
     """
     before = [name[2:] if name.startswith(("B-", "I-")) else None for name in labels]
-    inside = [name[2:] if name.startswith("I-") else None for name in labels]
+    names = set(labels)
+    inside = [name[2:] if name.startswith("I-") and f"B-{name[2:]}" in names else None for name in labels]
     start = np.array([kind is None for kind in inside])
     return start, start[None, :] | np.array([[kind == other for kind in inside] for other in before])
 

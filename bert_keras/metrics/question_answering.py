@@ -4,6 +4,7 @@ All numbers here are fractions from 0 to 1; the official scripts print 100 times
 """
 
 import collections
+import functools
 import re
 import string
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from bert_keras.metrics.entities import Counts, each_row, sum_counts
 
+METRICS = ("squad", "cmrc")
 VERSIONS = ("1.1", "2.0")
 
 
@@ -96,14 +98,18 @@ def answer_metrics_of_counts(counts: Counts) -> dict[str, float]:
 
 
 def best_null_threshold(
-    gold_texts: Sequence[Sequence[str]], predicted: Sequence[str], null_scores: Sequence[float]
+    gold_texts: Sequence[Sequence[str]],
+    predicted: Sequence[str],
+    null_scores: Sequence[float],
+    metric: str = "squad",
 ) -> dict[str, float]:
-    """The thresholds over which "no answer" should be said, and what SQuAD 2.0's scores are with them.
+    """The thresholds over which "no answer" should be said, and what the scores are with them.
 
     Args:
         gold_texts: of each question its gold answers; none where it has no answer.
         predicted: of each question the best answer that is a text ("" if there is none).
         null_scores: of each question how sure the model is that there is no answer; any scale.
+        metric: "squad" (version 2.0) or "cmrc": by whose rules an answer is scored.
 
     Returns:
         best_exact and best_f1, fractions from 0 to 1, and best_exact_threshold and best_f1_threshold: "no answer"
@@ -112,8 +118,10 @@ def best_null_threshold(
         score is above 0, and below the lowest one elsewhere.
 
     Raises:
-        ValueError: no questions, lengths differ, or a null score is NaN.
+        ValueError: no questions, lengths differ, a null score is NaN, or an unknown metric.
     """
+    if metric not in METRICS:
+        raise ValueError(f"metric is {metric!r}; expected one of {', '.join(METRICS)}.")
     scores = np.asarray(null_scores, "float64")
     if not len(gold_texts) == len(predicted) == len(scores) or not len(scores):
         raise ValueError(
@@ -122,9 +130,10 @@ def best_null_threshold(
         )
     if np.isnan(scores).any():
         raise ValueError(f"null_scores: NaN in row {int(np.isnan(scores).argmax())}; expected numbers.")
+    scores_of = _cmrc_scores if metric == "cmrc" else functools.partial(_squad_scores, version="2.0")
     # What answering a question adds to the score of leaving it unanswered.
     gain = np.array([
-        _squad_scores(gold, text, "2.0") if gold else (-1.0 if text else 0.0,) * 2
+        scores_of(gold, text) if gold else (-1.0 if text else 0.0,) * 2
         for gold, text in zip(gold_texts, predicted)
     ])  # fmt: skip
     order = np.argsort(scores, kind="stable")
@@ -165,15 +174,15 @@ def cmrc_metrics(gold_texts: Sequence[Sequence[str]], predicted: Sequence[str]) 
     """CMRC 2018's exact match and F1 for Chinese; the best of a question's gold answers counts.
 
     Args:
-        gold_texts: of each question all its gold answers.
-        predicted: of each question one answer.
+        gold_texts: of each question all its gold answers; none where it has no answer.
+        predicted: of each question one answer; "" for none.
 
     Returns:
-        exact_match, f1, and average, the mean of the two, which the task ranks by; see `cmrc_counts`.
+        exact_match, f1, and average, the mean of the two, which the task ranks by; where questions have no answer also
+        no_answer_exact_match and no_answer_f1; see `cmrc_counts`.
 
     Raises:
-        ValueError: no questions, lengths differ, or a question without a gold answer (named by its row, counted
-            from 0).
+        ValueError: no questions, or lengths differ.
     """
     return cmrc_metrics_of_counts(sum_counts(each_row(cmrc_counts, gold_texts, predicted)))
 
@@ -187,6 +196,9 @@ def cmrc_metrics_of_counts(counts: Counts) -> dict[str, float]:
 def cmrc_counts(gold_texts: Sequence[str], predicted: str) -> Counts:
     """The counts of one Chinese question, which add up over questions: "all": float64 `[exact match, F1, 1]`.
 
+    CMRC 2018 has an answer to every question. One without a gold answer is counted as SQuAD 2.0 counts it: 1 where the
+    answer is "", else 0, and the same again as "no_answer".
+
     Texts lose the case and the script's list of punctuation (which lacks some: `…`, `‘`, the ASCII comma and period).
     Exact match compares what is left. F1 compares pieces: each character from U+4E00 to U+9FA5 is one, and what stands
     between such characters is split into English words. The pieces that count are the longest run that both have.
@@ -195,17 +207,9 @@ def cmrc_counts(gold_texts: Sequence[str], predicted: str) -> Counts:
     sentence ends, so that F1 can differ where a period and a space stand between Chinese characters, after a rare
     abbreviation or before a word that often begins a sentence, and with commas side by side. Exact match is always the
     same.
-
-    Raises:
-        ValueError: no gold answer.
     """
-    if not gold_texts:
-        raise ValueError("no gold answer; expected at least one.")
-    answer = _without_punctuation(predicted)
-    pieces = _pieces(answer)
-    golds = [_without_punctuation(gold) for gold in gold_texts]
-    f1 = max(_run_f1(_pieces(gold), pieces) for gold in golds)
-    return {"all": np.array([float(answer in golds), f1, 1.0])}
+    counts = {"all": np.array([*_cmrc_scores(gold_texts, predicted), 1.0])}
+    return counts if gold_texts else {**counts, "no_answer": counts["all"]}
 
 
 def normalize_answer(text: str) -> str:
@@ -226,6 +230,15 @@ def _squad_scores(gold_texts, predicted, version) -> tuple[float, float]:
     if version == "2.0":
         golds = [gold for gold in golds if gold] or [""]
     return float(answer in golds), max(_words_f1(gold.split(), answer.split(), version) for gold in golds)
+
+
+def _cmrc_scores(gold_texts, predicted) -> tuple[float, float]:
+    if not gold_texts:
+        return (float(not predicted),) * 2
+    answer = _without_punctuation(predicted)
+    pieces = _pieces(answer)
+    golds = [_without_punctuation(gold) for gold in gold_texts]
+    return float(answer in golds), max(_run_f1(_pieces(gold), pieces) for gold in golds)
 
 
 def _words_f1(gold, predicted, version) -> float:

@@ -42,7 +42,7 @@ def count_answers(labels, answers, metric, unanswerable):
     """
     accepted = [_decoded(text) for text in labels["answer_text"].ravel() if text]
     answer = _text(answers["answer"])
-    if metric == "cmrc" and accepted:
+    if metric == "cmrc":
         return cmrc_counts(accepted, answer)
     return squad_counts(accepted, answer, "2.0" if unanswerable or not accepted else "1.1")
 

@@ -14,7 +14,13 @@ from bert_keras.data.squad import Answer, read_squad, squad_parts, trainable
 from bert_keras.data.words import share_of_ideographs
 from bert_keras.errors import BadInput
 from bert_keras.layers import Linear
-from bert_keras.metrics.question_answering import best_null_threshold, clear_threshold, cmrc_metrics, squad_metrics
+from bert_keras.metrics.question_answering import (
+    METRICS,
+    best_null_threshold,
+    clear_threshold,
+    cmrc_metrics,
+    squad_metrics,
+)
 from bert_keras.tasks.answer_spans import NEVER, best_spans, window_spans
 from bert_keras.tasks.description import Column, TaskOption
 from bert_keras.tasks.inputs import collect
@@ -23,7 +29,6 @@ from bert_keras.tasks.windowed import check_weights
 from bert_keras.tokenizers.question_preprocessor import CONTEXT, QUESTION, QuestionPreprocessor
 from bert_keras.training.metrics import SpanAccuracy
 
-METRICS = ("squad", "cmrc")
 # Added to the logits of padding: nothing is left of it after the softmax, and sums with it stay finite.
 _PADDING = -1e9
 # Texts of which more is written in ideographs are measured as CMRC 2018 measures.
@@ -207,6 +212,7 @@ class QuestionAnswerer(QuestionExamples):
             [[answer.text for answer in accepted] for accepted in records.targets],
             [answer["n_best"][0]["text"] if answer["n_best"] else "" for answer in answers],
             null_scores,
+            self.metric,
         )
         self.null_threshold = clear_threshold(best["best_f1_threshold"], null_scores)
 

@@ -116,7 +116,8 @@ class QuestionExamples(WindowedTask):
     def eval_spec(cls, unanswerable=False, metric="squad", **_):
         names, function = ("exact_match", "f1"), "answer_metrics_of_counts"
         if metric == "cmrc":
-            names, function = (*names, "average"), "cmrc_metrics_of_counts"
+            of_none = tuple(f"no_answer_{name}" for name in names) if unanswerable else ()
+            names, function = (*names, "average", *of_none), "cmrc_metrics_of_counts"
         elif unanswerable:
             names += tuple(f"{group}_{name}" for group in ("has_answer", "no_answer") for name in names)
         return EvalSpec(

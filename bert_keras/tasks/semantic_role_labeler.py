@@ -72,8 +72,6 @@ class SemanticRoleLabeler(SpanLabeler):
     )
     reading = ("skip_bad_rows",)
     answer_name = "roles"
-    # Corpora have rare roles: some stand in the held-out part alone.
-    open_labels = True
     types_feature = "role_types"
     example_count = "count_roles"
     uncounted = PREDICATE_ROLES

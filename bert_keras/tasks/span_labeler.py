@@ -21,8 +21,6 @@ class SpanLabeler(WordTask):
     """
 
     answer_name = None
-    # Whether data to measure on may have labels that the model does not know; it has those wrong.
-    open_labels = False
     example_count = "count_entities"
     options = (
         TaskOption("crf", type=bool, default=False, help="Choose the tags of a text together, by a CRF."),
@@ -60,17 +58,24 @@ class SpanLabeler(WordTask):
         return x, records.targets, None
 
     def validation_records(self, records):
-        if not self.open_labels:
-            return super().validation_records(records)
+        """The texts whose labels the model knows: corpora have rare ones, of which some are held out altogether."""
         return self.known_records(records, self.unknown_labels(self.gold_spans(records), self.span_field(records)))
 
     def evaluate_records(self, records, batch_size=64):
+        """The metrics of `Records`. Spans with a label that the model does not know are among those that it misses.
+
+        Raises:
+            BadInput: there are no targets, or the model knows none of their labels.
+        """
         if records.targets is None:
             raise BadInput(f"{records.source} has no targets; expected some to compare the answers with.")
-        x, _, _ = self.encode_records(dataclasses.replace(records, targets=None) if self.open_labels else records)
+        spans = self.gold_spans(records)
+        if not {label for row in spans for _, _, label in row} & set(self.tag_set.labels):
+            self.check_known(records, spans, self.span_field(records))
+        x, _, _ = self.encode_records(dataclasses.replace(records, targets=None))
         counts = (
             self.counts(gold, plain_spans(answer[self.answer_name]))
-            for gold, answer in zip(self.gold_spans(records), self.predict(x, batch_size=batch_size))
+            for gold, answer in zip(spans, self.predict(x, batch_size=batch_size))
         )
         return metrics_of_counts(sum_counts(counts))
 

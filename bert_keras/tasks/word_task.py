@@ -238,9 +238,16 @@ class WordTask(WordExamples):
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(targets, 0), logits)
             total = tf.reduce_sum(tf.where(real, losses, 0.0), axis=1)
         else:
-            packed_logits, packed_targets, mask = pack(logits, targets, real)
-            total = -self.crf.log_likelihood(packed_logits, packed_targets, mask)
+            total = -self.crf.log_likelihood(*pack(logits, targets, real & ~self._cut_off(targets)))
         return tf.math.divide_no_nan(total, count)
+
+    def _cut_off(self, targets):
+        """Where a window begins within a span: the tokens of the rest of that span, bool `[batch, length]`.
+
+        The CRF forbids a text to begin with such tags. Only while training does it see windows apart from each other.
+        """
+        inside = tf.gather(~np.array(self.crf.allowed_start), tf.maximum(targets, 0)) | (targets < 0)
+        return tf.math.cumprod(tf.cast(inside, tf.int32), axis=1) > 0
 
     # === Decoding ===
 

@@ -61,8 +61,9 @@ def find_words(pieces, kinds):
     mark = kind == _PUNCTUATION
     plain = ~mark & (kind != _IDEOGRAPH)
     inside = mark & ~gap & ~gap_after & _shifted(plain, 1) & _shifted(plain, -1)
-    # A piece that continues a word never begins one; nor does what stands right after a mark inside a word.
-    starts = gap | ~((kind == _CONTINUES) | inside | _shifted(inside, 1))
+    # A piece that continues a word never begins one, though tokenizing may have dropped what stood before it, such as a
+    # combining mark; nor does what stands right after a mark inside a word.
+    starts = row_start | ((kind != _CONTINUES) & (gap | ~(inside | _shifted(inside, 1))))
     last = tf.concat([starts[1:], [True]], 0)[: tf.size(starts)]
     count = tf.reduce_sum(pieces.ids.with_flat_values(tf.cast(starts, tf.int64)), axis=1)
     return Words(

@@ -36,10 +36,12 @@ class HeldOut:
                 f"The workers do not divide the {self._size} held-out rows; expected at least as many as a batch has."
             )
         model.reset_metrics()
-        iterator = workers.batches(self._rows, self._size, start=(0, 0))
-        for _ in range(self._batches):
-            test_step(iterator)
-        result = model.get_metrics_result()
-        figures = {f"val_{name}": float(value) for name, value in result.items() if name != TOKENS}
-        model.reset_metrics()
-        return figures
+        try:
+            iterator = workers.batches(self._rows, self._size, start=(0, 0))
+            for _ in range(self._batches):
+                test_step(iterator)
+            result = model.get_metrics_result()
+            return {f"val_{name}": float(value) for name, value in result.items() if name != TOKENS}
+        finally:
+            # Whatever stops it here: a checkpoint is saved then, whose metrics are to be of training.
+            model.reset_metrics()

@@ -21,7 +21,8 @@ class KeepBest(keras.callbacks.Callback):
     tasks' own metrics (entity F1, exact match) and places within an epoch are what this adds.
 
     Args:
-        measure: function without arguments that gives the model's figures as it is now, dict of name to float.
+        measure: function without arguments that gives the model's figures as it is now, dict of name to float. None:
+            what Keras says at the end of an epoch, such as `val_loss`.
         metric: str. The figure that decides. One that is NaN is never the best; of equal ones the first is kept.
         lower_is_better: bool.
         evaluations_per_epoch: int. At equal distances; the last one is at the epoch's end.
@@ -36,6 +37,10 @@ class KeepBest(keras.callbacks.Callback):
         super().__init__()
         if evaluations_per_epoch < 1:
             raise BadInput(f"evaluations_per_epoch is {evaluations_per_epoch}; expected at least 1.")
+        if measure is None and evaluations_per_epoch > 1:
+            raise BadInput(
+                "Keras measures at the end of an epoch alone; pass measure for several evaluations_per_epoch."
+            )
         self._measure = measure
         self.metric = metric
         self.lower_is_better = lower_is_better
@@ -59,15 +64,15 @@ class KeepBest(keras.callbacks.Callback):
             self._look(self._epoch + (batch + 1) / steps)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._look(float(epoch + 1))
+        self._look(float(epoch + 1), logs)
 
     def on_train_end(self, logs=None):
         if self._weights is not None:
             self.model.set_weights(self._weights)
             self._weights = None
 
-    def _look(self, epoch):
-        figures = self._measure()
+    def _look(self, epoch, logs=None):
+        figures = self._measure() if self._measure else dict(logs or {})
         if self.metric not in figures:
             raise BadInput(f"There is no metric {self.metric!r}; expected one of {', '.join(sorted(figures))}.")
         entry = {"epoch": epoch, **figures}

@@ -146,6 +146,9 @@ class PretrainingRun:
         if self._writes:
             os.makedirs(self.directory, exist_ok=True)
         self.resume()
+        if self.step == self.total_steps and self._writes:
+            # The run may have been stopped after its last checkpoint and before its preset.
+            self._save_preset()
         self._log = RunLog(self.directory, METRICS, LOGS, self.step) if self._writes else UnwrittenLog()
         figures = None
         try:
@@ -238,8 +241,10 @@ class PretrainingRun:
 
     def _save(self):
         self._save_checkpoint()
-        if not self._writes:
-            return
+        if self._writes:
+            self._save_preset()
+
+    def _save_preset(self):
         path = os.path.join(self.directory, PRESET)
         with failing_as_work(path, WAY_BACK):
             self.model.save_to_preset(path)

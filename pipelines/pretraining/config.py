@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 import pydantic
 from pydantic import Field
 
+from bert_keras.data.idle_settings import check_all_used
 from bert_keras.data.masking import MaskSettings
 from bert_keras.data.pretraining_corpus import CorpusSettings
 from bert_keras.data.row_plan import RowSettings
@@ -206,6 +207,15 @@ class PretrainingConfig(Section):
         given = [phase.learning_rate is not None for phase in self.phases]
         if any(given) and not all(given):
             raise ValueError("some of the `phases` have a `learning_rate`; expected all of them to have one, or none")
+        if all(given) and "learning_rate" in self.train.model_fields_set:
+            raise ValueError(
+                "`train.learning_rate` does nothing where all `phases` have a `learning_rate`; expected one of them"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _every_setting_of_rows_is_used(self):
+        check_all_used({**self.corpus.model_dump(), **self.rows.model_dump()})
         return self
 
     @property

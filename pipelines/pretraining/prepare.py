@@ -12,7 +12,7 @@ from bert_keras import __version__
 from bert_keras.data.corpus import corpus_files
 from bert_keras.data.pretraining_corpus import read_texts
 from bert_keras.data.row_files import shards_for
-from bert_keras.data.segmenters import load_segmenter
+from bert_keras.data.segmenters import load_segmenter, words_sha256
 from bert_keras.errors import BadInput, where
 from bert_keras.training.pretraining_recipe import PretrainingRecipe
 from pipelines.checks import at, check_thresholds, check_writable, fingerprint_of
@@ -84,6 +84,8 @@ def prepare(config: PretrainingPipelineConfig, source: str) -> Prepared:
         },
         masking={
             "corpus": corpus,
+            # Other words are other masks: former rows must not come from the cache then.
+            "words": words_sha256(pretraining.corpus.segmenter),
             "phases": settings,
             "duplicates": pretraining.rows.duplicates,
             "shards": _shards(pretraining, files),

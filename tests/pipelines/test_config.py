@@ -72,7 +72,7 @@ MISTAKES = {
     "trian: {}": f"there is no key 'trian' (did you mean 'train'?); expected the keys to be among {EXPECTED_SECTIONS}",
     "train: {epoch: 3}": (
         "there is no key 'train.epoch' (did you mean 'epochs'?); expected the keys of `train` to be among "
-        "epochs, batch_size, accumulate, learning_rate, precision, strategy, seed"
+        "epochs, batch_size, accumulate, learning_rate, precision, keep_best, strategy, seed"
     ),
     "evaluate: {thresholds: {accuracy: {lower: 1}}}": (
         "there is no key 'evaluate.thresholds.accuracy.lower' (did you mean 'lower_bound'?); expected the keys of "

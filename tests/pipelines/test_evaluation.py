@@ -128,6 +128,7 @@ def test_answers_are_counted_by_their_texts():
     assert count(["the Rome", "Oslo"], "rome", **squad) == {"all": [1, 1, 1]}
     assert count([], "", **squad) == {"all": [1, 1, 1], "no_answer": [1, 1, 1]}
     assert count(["北京"], "北", **cmrc)["all"] == pytest.approx([0, 2 / 3, 1])
+    assert count([], "北", **cmrc) == {"all": [0, 0, 1], "no_answer": [0, 0, 1]}
 
 
 def test_roles_are_counted_without_the_predicate():

@@ -34,7 +34,7 @@ CONFIG = """
 name: films
 data: {{train: train.jsonl, eval: eval.jsonl}}
 model: {{preset: {preset}, max_length: 24}}
-train: {{epochs: 6, batch_size: 8, learning_rate: 3.0e-3, strategy: none}}
+train: {{epochs: 6, batch_size: 8, learning_rate: 3.0e-3, strategy: none, keep_best: true}}
 evaluate:
   thresholds: {{accuracy: {threshold}}}
   slices: [channel]
@@ -222,6 +222,11 @@ def test_what_is_unlike_the_training_data_is_reported_in_words(first):
     assert anomaly.startswith("split eval, feature 'channel': ")
     assert "radio" in anomaly
     assert f"data: {anomaly}" in lines
+
+
+def test_the_trainer_keeps_the_weights_of_the_best_epoch(first):
+    said = [line for line in first[1] if "val_loss" in line and "epoch 1.00" in line]
+    assert len(said) == 1 and said[0].endswith(", the best so far")
 
 
 def test_the_trainer_leaves_logs_for_tensorboard(first):

@@ -132,6 +132,10 @@ BAD = {
     "a preset that is none": (("--preset", "nowhere"), "nowhere"),
     "no such column": (("--column", "txt"), "there is no column 'txt' for 'text' (did you mean 'text'?)"),
     "words from nowhere": (("--operation", "insert"), "The operation 'insert' needs words"),
+    "words for nothing": (
+        ("--operation", "swap", "--synonyms", "s.txt"),
+        "--synonyms does nothing here; expected --operation replace or insert beside it",
+    ),
     "a rate of 2": (("--rate", 2), "The rate is 2.0; expected a number above 0, up to 1"),
     "no synonyms": (("--synonyms", "missing.txt"), "missing.txt: there is no such file"),
 }

@@ -44,9 +44,9 @@ def several(folder, preset) -> Outcome:
     return outcome
 
 
-def fine_tune(folder, preset, *args, tasks=("mood.yaml", "words.yaml")):
+def fine_tune(folder, preset, *args, tasks=("mood.yaml", "words.yaml"), out="out"):
     paths = [folder / name for name in tasks]
-    return run("fine-tune", "--tasks", *paths, "--preset", preset, "--out", folder / "out", *args)
+    return run("fine-tune", "--tasks", *paths, "--preset", preset, "--out", folder / out, *args)
 
 
 def test_it_writes_a_model_with_figures_for_each_task(several, folder):
@@ -66,6 +66,28 @@ def test_it_ends_with_a_table_of_each_tasks_metrics(several):
     assert any("mood" in line and "accuracy" in line for line in table)
     assert any("things" in line and "precision" in line for line in table)
     assert several.stdout.splitlines()[-1].startswith("written:")
+
+
+def test_the_best_weights_of_all_tasks_are_written(folder, preset):
+    settings = ("--epochs", 2, "--batch-size", 8, "--learning-rate", 5e-3, "--keep-best", "--evaluations-per-epoch", 3)
+    outcome = fine_tune(folder, preset, *settings, out="best")
+    assert outcome.code == 0, outcome.stderr
+    report = json.loads((folder / "best" / "metrics.json").read_text())
+    measured, kept = report["keep_best"]["measured"], report["keep_best"]["kept"]
+    means = [(entry["mood_accuracy"] + entry["things_f1"]) / 2 for entry in measured]
+    assert [entry["mean"] for entry in measured] == pytest.approx(means) and len(means) == 6
+    assert kept["mean"] == pytest.approx(max(means)) and "epoch 0.38: mean" in outcome.stderr
+    for name in ("mood", "things"):
+        assert report["tasks"][name]["eval"] == {
+            key.removeprefix(f"{name}_"): value for key, value in kept.items() if key.startswith(f"{name}_")
+        }
+
+
+def test_the_best_weights_need_held_out_rows_of_every_task(folder, preset):
+    (folder / "blind.yaml").write_text("task: classification\ntrain: train.csv\n")
+    outcome = fine_tune(folder, preset, "--keep-best", tasks=("words.yaml", "blind.yaml"), out="none")
+    assert outcome.code == 2 and not (folder / "none").exists()
+    assert f"nothing to measure on; name held-out rows with the key `eval` of {folder / 'blind.yaml'}" in outcome.stderr
 
 
 def test_evaluate_and_predict_name_the_task(several, folder):

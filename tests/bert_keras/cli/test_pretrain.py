@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from bert_keras.cli.pretrain_rows import MadeRows, RowPhase
 from tests.bert_keras.cli.tiny import BAD, GOOD, NOUNS, fine_tune, run
 from tests.bert_keras.row_directory import write_rows
 
@@ -113,6 +114,19 @@ def test_a_bad_command_is_one_line(preset, tmp_path, args, said):
     outcome = pretrain(preset, tmp_path / "run", *args)
     assert (outcome.code, len(outcome.stderr.strip().splitlines())) == (2, 1)
     assert said in outcome.stderr and not (tmp_path / "run").exists()
+
+
+def test_a_run_knows_its_texts_and_its_list_of_words(tmp_path):
+    values = {"corpus": (str(tmp_path / "a.txt"),), "eval": (), "vocabulary": None, "seed": 0, "field": "text"}
+    values |= {"objective": "nsp", "short_seq_prob": None, "pack": False, "max_sequences": 8, "languages": (0, 1)}
+    values |= {"masking": "whole-word", "max_ngram": 3, "mask_probability": 0.15, "max_predictions": None}
+    values |= {"segmenter": str(tmp_path / "words"), "sentences": "split"}
+    digests = []
+    for text, words in (("a b", "ab"), ("a b", "ab"), ("a c", "ab"), ("a b", "ab\ncd")):
+        (tmp_path / "a.txt").write_text(text + "\n")
+        (tmp_path / "words").write_text(words + "\n")
+        digests.append(MadeRows([RowPhase(None, 16, 1, 2, None)], values).digest)
+    assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
 def test_rows_of_another_vocabulary_are_refused(make_rows, preset, tmp_path):

@@ -29,6 +29,23 @@ CASES = {
     ),
     "no predictions": ("a.txt", ("--max-predictions", 0), "max_predictions is 0; expected at least 1"),
     "nothing that can be masked": ("foreign.txt", (), "tokens of the corpus are [UNK], so that none can be masked"),
+    "a number of sequences for rows of one": (
+        "a.txt",
+        ("--max-sequences", 4),
+        "--max-sequences does nothing here; expected --pack beside it",
+    ),
+    "words for masks of single tokens": (
+        "a.txt",
+        ("--segmenter", "a.txt"),
+        "--segmenter does nothing here; expected --masking whole-word or ngram beside it",
+    ),
+    "measuring nothing": ("a.txt", ("--eval-every", 5), "--eval-every does nothing here; expected --eval beside it"),
+    "a lambda without pairs": (
+        "a.txt",
+        ("--objective", "none", "--sentence-loss-weight", 0.5),
+        "--sentence-loss-weight does nothing for rows without pairs of sentences",
+    ),
+    "a negative seed": ("a.txt", ("--seed", -1), "-1 is not in the range 0<=x<=4294967295"),
     "several machines without TF_CONFIG": ("a.txt", ("--strategy", "multi_worker"), "TF_CONFIG is not set; expected"),
 }
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bert_keras.cli.predict import _as_file
 from tests.bert_keras.cli.tiny import fine_tune, run
 
 # Rows of the words that the tiny vocabulary knows; only the form of the files matters here.
@@ -43,6 +44,26 @@ def data(tmp_path_factory):
         "intent-slot": folder / "atis",
         "semantic-roles": write(folder / "roles.jsonl", propbank),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "is_a_file"),
+    [
+        ("train.conll", True),
+        ("dev-v2.0.json.gz", True),
+        ("roles.conllu", True),
+        ("reviews.csv", True),
+        ("see reviews.csv", False),
+        ("warm", False),
+    ],
+)
+def test_a_single_word_that_ends_like_a_file_of_some_task_is_one(text, is_a_file):
+    assert _as_file((text,)) == (text if is_a_file else None)
+    assert _as_file((text, text)) is None
+
+
+def test_a_single_argument_is_a_file_where_there_is_one(tmp_path):
+    assert _as_file((str(write(tmp_path / "my test set", "a\n")),)) == str(tmp_path / "my test set")
 
 
 MAIN_METRIC = {

@@ -52,6 +52,22 @@ def test_punctuation_stays_where_it_is():
     assert changed("swap", "well, done!", rate=0.5) == "done, well!"
 
 
+@pytest.mark.parametrize(
+    "text, swapped",
+    [
+        ("the cafe\N{COMBINING ACUTE ACCENT}!", "cafe\N{COMBINING ACUTE ACCENT} the!"),
+        # Vowel signs of Devanagari: "की" and "मेरा".
+        ("\u0915\u0940 \u092e\u0947\u0930\u093e", "\u092e\u0947\u0930\u093e \u0915\u0940"),
+        # A family, a heart in colour and the flag of a country are of several characters.
+        ("hi \U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\u200d\U0001f469\u200d\U0001f467 hi"),
+        ("\u2764\ufe0f it", "it \u2764\ufe0f"),
+        ("\U0001f1eb\U0001f1f7 won", "won \U0001f1eb\U0001f1f7"),
+    ],
+)
+def test_what_stands_on_a_letter_or_a_sign_goes_where_it_goes(text, swapped):
+    assert changed("swap", text, rate=0.5) == swapped
+
+
 def test_ideographs_are_words_without_blanks():
     source = Synonyms([["北", "南"]])
     assert changed("replace", "我在北。", rate=1.0, source=source) == "我在南。"

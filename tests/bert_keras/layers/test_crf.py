@@ -221,6 +221,12 @@ def test_bio_constraints_of_two_types():
     ]  # fmt: skip
 
 
+def test_where_there_is_no_b_an_i_begins_what_it_labels():
+    start, transitions = bio_constraints(["O", "I-PER", "I-LOC", "B-LOC"])
+    assert start.tolist() == [True, True, False, True]
+    assert np.argwhere(~transitions).tolist() == [[0, 2], [1, 2]]
+
+
 @functools.lru_cache(maxsize=1)
 def constrained_by_bio():
     # Not at import: collecting tests must not start TensorFlow.

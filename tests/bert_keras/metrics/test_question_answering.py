@@ -109,10 +109,9 @@ def test_a_version_that_is_not_there_is_refused():
         squad_metrics([["x"]], ["x"], "3")
 
 
-@pytest.mark.parametrize("metrics", [squad_metrics, cmrc_metrics])
-def test_a_question_without_gold_answers_is_named(metrics):
+def test_a_question_without_gold_answers_is_named():
     with pytest.raises(ValueError, match="row 1: no gold answer"):
-        metrics([["x"], []], ["x", "x"])
+        squad_metrics([["x"], []], ["x", "x"])
 
 
 @pytest.mark.parametrize("metrics", [squad_metrics, cmrc_metrics])
@@ -151,6 +150,24 @@ def test_cmrc_f1_by_hand():
     assert cmrc_counts(["《长江大桥》"], "长江桥。")["all"] == pytest.approx(
         [0, 2 * (2 / 4) * (2 / 3) / (2 / 4 + 2 / 3), 1]
     )
+
+
+def test_chinese_questions_without_an_answer_count_as_in_squad_2():
+    found = cmrc_metrics([["长江"], [], [], ["北京"]], ["长江", "", "江", ""])
+    assert found == pytest.approx({
+        "exact_match": 2 / 4, "f1": 2 / 4, "average": 2 / 4, "no_answer_exact_match": 1 / 2, "no_answer_f1": 1 / 2,
+    })  # fmt: skip
+
+
+def test_a_threshold_for_chinese_is_the_best_by_cmrcs_f1():
+    # By words both answers to questions that have one are wrong, so that nothing should be answered; by pieces 江 of
+    # 长江 is worth 2/3, and more than the wrong answer between them costs.
+    gold, predicted, null_scores = [["长江"], [], ["长江"]], ["江", "北", "桥"], [1.0, 2.0, 3.0]
+    assert best_null_threshold(gold[:2], predicted[:2], null_scores[:2])["best_f1_threshold"] == 0.0
+    best = best_null_threshold(gold, predicted, null_scores, "cmrc")
+    assert best["best_f1"] == pytest.approx((2 / 3 + 1) / 3) and best["best_f1_threshold"] == 1.0
+    with pytest.raises(ValueError, match="expected one of squad, cmrc"):
+        best_null_threshold(gold, predicted, null_scores, "bleu")
 
 
 @pytest.mark.parametrize("text", CMRC["words"])

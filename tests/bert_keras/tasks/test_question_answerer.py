@@ -12,7 +12,7 @@ from bert_keras import QuestionAnswerer, QuestionPreprocessor, WordPieceTokenize
 from bert_keras.data.squad import Answer
 from bert_keras.errors import BadInput
 from bert_keras.export.model import ServingModel
-from bert_keras.metrics import squad_metrics
+from bert_keras.metrics import cmrc_metrics, squad_metrics
 from bert_keras.tasks.question_answerer import window_spans
 from tests.bert_keras.tiny_encoder import tiny_encoder
 
@@ -277,6 +277,15 @@ class TestMeasuring:
         records = self.squad(tmp_path / "dev.json", [("北京北京", [("北京", 0)])])
         assert QuestionAnswerer.describe_targets(records)["metric"] == "cmrc"
         assert QuestionAnswerer.describe_targets(records, metric="squad")["metric"] == "squad"
+
+    def test_chinese_questions_without_an_answer_are_tuned_on_and_measured(self, tmp_path):
+        records = self.squad(tmp_path / "dev.json", [("北京北京", [("北京", 0)]), ("京", [])])
+        described = QuestionAnswerer.describe_targets(records)
+        assert described == {"unanswerable": True, "metric": "cmrc"}
+        model = make(**described)
+        model.tune(records)
+        found = [text or "" for text in texts(model.predict(model.encode_records(records)[0]))]
+        assert model.evaluate_records(records) == cmrc_metrics([["北京"], []], found)
 
 
 def test_no_questions_have_no_answers_in_the_graph():

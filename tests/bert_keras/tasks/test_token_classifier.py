@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bert_keras import TokenClassifier, WordPieceTokenizer, load_task
+from bert_keras.data.records import Records
 from bert_keras.errors import BadInput
+from bert_keras.export.model import ServingModel
 from bert_keras.metrics import entity_metrics
 from bert_keras.tasks.tagging import TagSet
 from bert_keras.tokenizers.word_preprocessor import WordPreprocessor
@@ -78,6 +80,13 @@ def spans(answer):
     return [(entity["text"], entity["label"], entity["begin"], entity["end"]) for entity in answer["entities"]]
 
 
+@pytest.mark.parametrize("crf", [False, True], ids=["softmax", "crf"])
+def test_no_texts_have_no_entities_in_the_graph(crf):
+    model = make(crf=crf)
+    served = model.served_answers({"text": tf.constant([], tf.string)}, ServingModel(model).outputs)
+    assert served["entities_text"].shape == (0, 0) and served["entities_count"].shape == (0,)
+
+
 class TestLearning:
     def test_it_learns_what_the_words_say(self, trained):
         sentences, tags = draw(60, seed=1)
@@ -110,6 +119,19 @@ class TestLearning:
         assert rows.targets.values.tolist() == [-1, 1, 2, 0, 3, 4, -1]
         rows, _ = make().tokenize([["adas", "met", "romes"]], [["B-PER", "O", "B-LOC"]])
         assert rows.targets.values.tolist() == [-1, 1, -1, 0, 3, -1, -1]
+
+    def test_a_window_that_begins_within_an_entity_teaches_a_crf_the_words_behind_it(self):
+        """A CRF forbids a text to begin with I-: of one that is cut there, the loss is that of the words after it."""
+        model = make(crf=True, max_length=6)
+        words, tags = ["met", "in", "to", "ada", "lee", "lee", "saw", "met"], ["O"] * 3 + ["B-PER", "I-PER", "I-PER"]
+        rows, _ = model.tokenize([words], [[*tags, "O", "O"]])
+        targets = np.split(rows.targets.values, np.cumsum(rows.lengths)[:-1])
+        inside = model.tag_set.tags.index("I-PER")
+        cut = next(row for row in targets if row[row >= 0][0] == inside)
+        logits = np.random.default_rng(0).normal(size=(1, len(cut), 5)).astype("float32")
+        behind = np.where(np.cumsum((cut >= 0) & (cut != inside)) > 0, cut, -1)
+        losses = [float(model.tag_losses(tf.constant(t[None]), logits)[0]) * (t >= 0).sum() for t in (cut, behind)]
+        assert 0 < losses[0] < 50 and losses[0] == pytest.approx(losses[1], rel=1e-6)
 
     def test_the_loss_is_a_mean_over_words_however_they_are_batched(self):
         model = make()
@@ -334,6 +356,23 @@ class TestMeasuring:
         measured = trained.evaluate_records(records)
         assert measured["f1"] < 1
         assert measured == pytest.approx(expected)
+
+    def test_a_label_that_was_never_trained_on_is_measured_as_missed_and_left_out_of_the_loss(self, trained):
+        sentences, tags = draw(6, seed=7)
+        strange = [[tag.replace("LOC", "ORG") for tag in row] for row in tags]
+        records = Records({"tokens": sentences}, strange, list(range(1, 7)), "dev.conll", {"tags": "2"})
+        measured = trained.evaluate_records(records)
+        places = sum(tag == "B-ORG" for row in strange for tag in row)
+        assert places > 0 and (measured["support_ORG"], measured["f1_ORG"]) == (places, 0)
+        assert measured["recall_PER"] > 0.9
+        kept = trained.validation_records(records)
+        assert [tags for tags in kept.targets] == [row for row in strange if "B-ORG" not in row]
+        assert "'ORG' is not among the training data" in kept.skipped[0]
+
+    def test_labels_of_which_the_model_knows_none_are_refused(self, trained):
+        records = Records({"tokens": [["ada"]]}, [["B-PERSON"]], [1], "dev.conll", {"tags": "2"})
+        with pytest.raises(BadInput, match="dev.conll, row 1, field '2': the label 'PERSON' is none that this model"):
+            trained.evaluate_records(records)
 
 
 class TestForms:

@@ -77,6 +77,21 @@ def test_more_evaluations_than_steps_measure_after_every_step():
     assert [entry["epoch"] for entry in best.history] == [0.5, 1.0, 1.5, 2.0]
 
 
+def test_without_a_function_of_ones_own_keras_figures_decide():
+    import keras
+
+    from bert_keras import KeepBest
+
+    model, x = Counted(), np.zeros((6, 1), "float32")
+    said = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(val_loss=(0.5, 0.1, 0.3)[epoch]))
+    best = KeepBest(None, "val_loss", lower_is_better=True)
+    model.fit(x, x, batch_size=1, epochs=3, callbacks=[said, best], verbose=0)
+    assert float(model.steps) == 12.0 and [entry["val_loss"] for entry in best.history] == [0.5, 0.1, 0.3]
+    assert (best.best["epoch"], best.best["val_loss"]) == (2.0, 0.1)
+    with pytest.raises(BadInput, match="at the end of an epoch alone"):
+        KeepBest(None, "loss", evaluations_per_epoch=2)
+
+
 def test_every_measurement_is_said():
     _, _, said = trained([0.5, 0.25])
     assert said == ["epoch 1.00: score 0.5000, the best so far", "epoch 2.00: score 0.2500"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from bert_keras.errors import WorkFailed
+from tests.bert_keras.masked_rows import RowStream
 from tests.bert_keras.training.pretraining_program import STEPS, make_run
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,6 +116,32 @@ def test_a_finished_run_has_nothing_left_to_do(whole):
     again = make_run(whole.directory)
     assert again.run() is None and again.step == TOTAL
     assert_same(again, whole)
+
+
+def test_a_run_that_was_stopped_between_its_last_checkpoint_and_its_preset_still_gets_one(whole, tmp_path):
+    from bert_keras import PretrainingModel
+
+    shutil.copytree(Path(whole.directory) / "checkpoints", tmp_path / "checkpoints")
+    make_run(tmp_path).run()
+    model = PretrainingModel.from_preset(str(tmp_path / "preset"))
+    for weight, expected in zip(model.weights, whole.model.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy())
+
+
+def test_measuring_that_is_broken_off_leaves_nothing_in_the_metrics(tmp_path):
+    """What is saved then would count the held-out rows among those of training."""
+    from bert_keras.training.held_out import HeldOut
+
+    run = make_run(tmp_path)
+    run.resume()
+
+    def broken_off(iterator):
+        run.model.metrics[0].update_state(3.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        HeldOut(RowStream(20, 0, 12), 8, 8).measure(run.model, run.workers, broken_off)
+    assert [float(variable) for metric in run.model.metrics for variable in metric.variables if variable != 0] == []
 
 
 def test_a_broken_checkpoint_costs_the_steps_since_the_one_before(whole, tmp_path):

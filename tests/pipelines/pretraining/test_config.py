@@ -58,7 +58,8 @@ def test_relative_paths_start_at_the_folder_of_the_file(load, folder, monkeypatc
     (folder / "mine").mkdir()
     (folder / "mine/config.json").write_text("{}")
     monkeypatch.chdir("/")
-    config = load("files: news.txt", "files: [news.txt, 'more/*.txt'], segmenter: words.txt", more)
+    files = "files: [news.txt, 'more/*.txt'], segmenter: words.txt}\n  rows: {masking: whole-word"
+    config = load("files: news.txt", files, more)
     assert config.pretraining.corpus.files == [folder / "news.txt", folder / "more/*.txt"]
     assert config.pretraining.corpus.segmenter == str(folder / "words.txt")
     assert config.push_directory == folder / "out/presets/news"
@@ -118,6 +119,16 @@ def test_a_mistake_in_a_phase_is_named(mistake, load, refusal):
         ("minilm_l6_uncased", "small_uncased, random_start: true, head: loaded", "`head: loaded` stands beside"),
         ("minilm_l6_uncased", "small_uncased, vocabulary: no.txt", "field 'pretraining.model.vocabulary': "),
         ("pretraining:", "pretrainin:", "there is no key 'pretrainin' (did you mean 'pretraining'?)"),
+        (
+            "files: news.txt",
+            "files: news.txt, segmenter: news.txt",
+            "segmenter does nothing here; expected masking whole-word or ngram beside it",
+        ),
+        (
+            "    - {steps: 1000}",
+            "    - {steps: 5, learning_rate: 1e-4}\n  train: {learning_rate: 1e-3}",
+            "`train.learning_rate` does nothing where all `phases` have a `learning_rate`",
+        ),
         ("    - {steps: 1000}", "    []", "field 'pretraining.phases': it is []; expected a list with something in it"),
     ],
 )

@@ -64,12 +64,25 @@ def test_sentences_are_measured_where_they_are_learnt():
         ("./tiny", "small_uncased", "field 'pretraining.model': "),
         ("duplicates: 2", "objective: tlm, languages: [0, 2]", "the encoder's highest segment number is 1"),
         ("duplicates: 2", "objective: tlm, short_seq_prob: 0.5", "field 'pretraining.rows': short_seq_prob is 0.5"),
-        ("'*.txt'", "a.txt, segmenter: no.txt", "field 'pretraining.corpus.segmenter': no.txt: there is no such file"),
     ],
 )
 def test_what_does_not_fit_is_named(old, new, expected, prepared, refusal):
     (prepared.folder / "blank.txt").write_text("\n\n")
     assert expected in refusal(lambda: prepared((old, new)))
+
+
+def test_a_segmenter_that_is_not_there_is_named(prepared, refusal):
+    changes = (("'*.txt'", "a.txt, segmenter: no.txt"), ("duplicates: 2", "masking: whole-word"))
+    assert "field 'pretraining.corpus.segmenter': no.txt: there is no such file" in refusal(lambda: prepared(*changes))
+
+
+def test_a_list_of_words_that_changed_makes_other_rows(prepared):
+    changes = (("'*.txt'", "a.txt, segmenter: words.list"), ("duplicates: 2", "masking: whole-word"))
+    made = []
+    for words in ("ab\n", "ab\n", "ab\ncd\n"):
+        (prepared.folder / "words.list").write_text(words)
+        made.append(prepared(*changes).masking)
+    assert made[0] == made[1] != made[2]
 
 
 def test_a_threshold_for_another_metric_is_refused_with_the_nearest_one(prepared, refusal):
