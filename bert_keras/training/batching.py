@@ -8,9 +8,9 @@ import tensorflow as tf
 
 # Texts per tokenizer call: enough to keep the cores busy, few enough to stay small in memory.
 _CHUNK = 1024
-# Rows are sorted by length within so many batches, and within a quarter of a small set: batches of like length, in a new
-# mix every epoch. Sorted as a whole, a small set would give nearly the same batches in every epoch, each of one length:
-# two fifths of ATIS, one epoch, three seeds: slot F1 0.48, by quarters 0.54, in random order 0.52.
+# Rows are sorted by length within so many batches, and within a quarter of a small set: batches of like length, in a
+# new mix every epoch. Sorted as a whole, a small set would give nearly the same batches in every epoch, each of one
+# length: two fifths of ATIS, one epoch, three seeds: slot F1 0.48, by quarters 0.54, in random order 0.52.
 _POOL_BATCHES, _LEAST_POOLS = 64, 4
 # Lengths are rounded up to a multiple of this: fewer different shapes for kernels to prepare for.
 _LENGTH_MULTIPLE = 4

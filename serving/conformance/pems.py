@@ -5,6 +5,21 @@ import subprocess
 from pathlib import Path
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+_NOW, _OVER = ("-days", "2"), ("-startdate", "20200101000000Z", "-enddate", "20200201000000Z")
+# Of openssl's commands only `ca` gives a certificate times in the past in every version: 3.5 refuses negative days.
+_CA = """\
+[ca]
+default_ca = one
+[one]
+database = index
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = names
+unique_subject = no
+[names]
+commonName = supplied
+"""
 
 
 def available() -> bool:
@@ -19,10 +34,12 @@ def make(folder: Path) -> dict[str, str]:
         what = ["-x509", "-days", "2", "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.crt"]
         _openssl(folder, "req", *_KEY, *what)
     (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    for name, days in (("server", "2"), ("client", "2"), ("old_server", "-1"), ("old_client", "-1")):
+    (folder / "ca.conf").write_text(_CA)
+    (folder / "index").touch()
+    for name, time in (("server", _NOW), ("client", _NOW), ("old_server", _OVER), ("old_client", _OVER)):
         _openssl(folder, "req", *_KEY, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        by = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-extfile", "names"]
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *by, "-out", f"{name}.crt")
+        by = ["-config", "ca.conf", "-cert", "ca.crt", "-keyfile", "ca.key", "-extfile", "names", "-notext"]
+        _openssl(folder, "ca", "-batch", *by, "-in", f"{name}.csr", *time, "-out", f"{name}.crt")
     return read(folder)
 
 

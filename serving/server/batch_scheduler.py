@@ -149,8 +149,8 @@ class BatchQueue:
             if not self._fits(part):
                 self.batches.append(Batch())
             self.batches[-1].add(part, self._scheduler.clock())
-        # A thread that waits must hear of a batch that is closed, full, or new and so perhaps the next to be due. Waking
-        # it for the tasks between costs each of them a hundredth of a millisecond and gives it nothing to do.
+        # A thread that waits must hear of a batch that is closed, full, or new and so perhaps the next to be due. The
+        # tasks between give it nothing to do, and to wake it costs them a hundredth of a millisecond each.
         opened = len(self.batches[-1].tasks) == 1
         if opened or len(self.batches) > 1 or self._is_due(self._scheduler.clock()):
             self._scheduler.changed.notify(len(self.batches))

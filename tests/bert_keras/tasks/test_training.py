@@ -236,8 +236,8 @@ class TestCompile:
 
 class TestPrecision:
     def test_bfloat16_learns_as_float32_does(self, make_classifier, reviews):
-        model = make_classifier(backbone={"dtype": "mixed_bfloat16"})
-        model.fit(*reviews(600), epochs=3, verbose=0)
+        model = make_classifier(recipe={"learning_rate": 3e-3}, backbone={"dtype": "mixed_bfloat16"})
+        model.fit(*reviews(600), epochs=4, verbose=0)
         texts, labels = reviews(200, seed=9)
         assert np.mean([a["label"] == y for a, y in zip(model.answers(texts), labels)]) >= 0.95
         assert model.predict(texts[:3], verbose=0).dtype == np.float32
