@@ -10,7 +10,7 @@ from bert_keras.cli import contract, options, output
 from bert_keras.cli.keep_best import check_keep_best, keeping_best, report_of
 from bert_keras.cli.progress import working
 from bert_keras.cli.quiet import starting_tensorflow
-from bert_keras.cli.training import TrainingSettings, in_words, say_start, training_options, write_run
+from bert_keras.cli.training import TrainingSettings, in_words, rows_in_words, say_start, training_options, write_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _fine_tune(task_class, settings: Settings, reading: dict, task_values: dict,
     options.echo_skipped(train)
     held_out = task_class.read_file(settings.eval, **reading) if settings.eval else None
     targets = task_class.describe_targets(train, **task_values)
-    click.echo(f"{settings.train}: {len(train)} rows; {in_words(targets)}", err=True)
+    click.echo(f"{settings.train}: {rows_in_words(train)}; {in_words(targets)}", err=True)
     say_start(settings)
     task = task_class.from_preset(**settings.of_preset, max_length=settings.max_length, **targets)
     task.compile(**settings.of_compile)

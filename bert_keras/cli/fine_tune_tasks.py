@@ -13,7 +13,7 @@ from pydantic import Field
 from bert_keras.cli import contract, options, output
 from bert_keras.cli.keep_best import check_keep_best, keeping_best_of_tasks, report_of
 from bert_keras.cli.progress import working
-from bert_keras.cli.training import TrainingSettings, in_words, say_start, training_options, write_run
+from bert_keras.cli.training import TrainingSettings, in_words, rows_in_words, say_start, training_options, write_run
 from bert_keras.errors import BadInput, where
 from bert_keras.yaml_config import Section, load_section
 
@@ -168,7 +168,7 @@ def _fine_tune(files: dict, settings: TrainingSettings, alpha: float, directory:
     check_keep_best(settings, f"the key `eval` of {without_rows[0]}" if without_rows else None)
     found = {name: _material(path, file) for name, (path, file) in files.items()}
     for name, one in found.items():
-        click.echo(f"{name} ({one.file.task}): {len(one.train)} rows; {in_words(one.targets)}", err=True)
+        click.echo(f"{name} ({one.file.task}): {rows_in_words(one.train)}; {in_words(one.targets)}", err=True)
     say_start(settings)
     model = MultiTask.from_preset(**settings.of_preset, tasks={name: _settings_of(one) for name, one in found.items()})
     model.compile(**settings.of_compile)

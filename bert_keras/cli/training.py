@@ -131,6 +131,12 @@ def say_random_start(preset: str, vocabulary: str | None) -> None:
         )
 
 
+def rows_in_words(records) -> str:
+    """How many rows there are, and which of the file's columns they are made of: others that it has are not read."""
+    columns = ", ".join(name if name == role else f"{name} ({role})" for role, name in records.fields.items())
+    return f"{len(records)} rows" + (f" of {columns}" if columns else "")
+
+
 def in_words(targets: dict, limit: int = 100) -> str:
     """What was found in the training records, on one line."""
     words = ", ".join(f"{name}: {value}" for name, value in targets.items())

@@ -44,7 +44,7 @@ class TestFineTune:
         assert [event.step for event in events.Tensors("epoch_loss")] == list(range(8))
 
     def test_progress_is_on_stderr_and_the_table_on_stdout(self, training):
-        assert "40 rows; problem: binary, labels: ['neg', 'pos']" in training.stderr
+        assert "40 rows of text, label; problem: binary, labels: ['neg', 'pos']" in training.stderr
         assert "epoch 1/8: " in training.stderr and "epoch 8/8: " in training.stderr
         assert "accuracy" in training.stdout and "macro_f1" in training.stdout
 
