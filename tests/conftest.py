@@ -74,7 +74,12 @@ def pytest_collection_finish(session):
         import tensorflow as tf
 
         cpu = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        try:
+            tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        except RuntimeError as error:
+            raise pytest.UsageError(
+                "a test module makes tensors when it is imported (in parametrize, say); make them inside the test"
+            ) from error
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -100,10 +100,13 @@ def test_texts_longer_than_the_maximum_are_cut(trained):
 
 
 class TestRefused:
+    def test_a_tensor_of_one_string(self, make_classifier):
+        with pytest.raises(ValueError, match="text is a single string; put it in a list"):
+            make_classifier().predict(tf.constant("a good film"))
+
     @pytest.mark.parametrize("x, y, said", [
         ("a good film", None, "text is a single string; put it in a list"),
         (np.array("a good film"), None, "text is a single string; put it in a list"),
-        (tf.constant("a good film"), None, "text is a single string; put it in a list"),
         ([], [], "text has no rows"),
         (["a", None], [0, 1], r"text has None \(NoneType\) in row 1; expected a string"),
         (["a", 3.5], [0, 1], r"text has 3.5 \(float\) in row 1; expected a string"),
