@@ -1,5 +1,6 @@
 """The client over REST: what it answers is what the client over gRPC answers."""
 
+import http.client
 import http.server
 import ssl
 import threading
@@ -235,6 +236,20 @@ def test_it_goes_through_a_gateway_with_tls_a_path_and_a_token_that_hangs_up(rel
     with RestClient(relay, "zoo", tls=TLS(ca=pem_folder / "ca.crt"), token="token", retries=0) as client:
         found = [client.predict([float(number)])["y"].tolist() for number in range(6)]
     assert found == [[2.0 + number / 2] for number in range(6)]
+
+
+@pytest.mark.parametrize("lost", [http.client.RemoteDisconnected, ssl.SSLEOFError, ssl.SSLSyscallError])
+def test_a_connection_that_was_lost_while_idle_is_opened_anew_whatever_tells(endpoint, monkeypatch, lost):
+    with RestClient(endpoint.rest, "zoo", retries=0) as client:
+        assert client.predict([1.0])["y"].tolist() == [2.5]
+        exchange, failures = client._exchange, [lost("gone")]
+        monkeypatch.setattr(client, "_exchange", lambda *request: _fail(failures) or exchange(*request))
+        assert client.predict([2.0])["y"].tolist() == [3.0]
+
+
+def _fail(failures):
+    if failures:
+        raise failures.pop()
 
 
 def test_headers_of_ones_own_are_sent(relay, pem_folder):
