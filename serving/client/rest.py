@@ -33,14 +33,7 @@ _CODES = {
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-_LOST = (
-    http.client.RemoteDisconnected,
-    ConnectionResetError,
-    BrokenPipeError,
-    ssl.SSLEOFError,
-    ssl.SSLZeroReturnError,
-    ssl.SSLSyscallError,  # Python 3.12 writes to a connection that was closed, with OpenSSL 3.5
-)
+_LOST = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 
 class RestClient(Client):
@@ -129,7 +122,7 @@ class RestClient(Client):
         except (OSError, http.client.HTTPException) as error:
             self._drop()
             # A server closes what was idle for a while, which shows at the next request only.
-            if is_fresh or not isinstance(error, _LOST):
+            if is_fresh or not _is_lost(error):
                 raise _failure(error, step) from None
         try:
             return self._exchange(verb, path, body, end)
@@ -173,6 +166,12 @@ def _context(tls: TLS | None) -> ssl.SSLContext:
     if tls.certificate is not None:
         context.load_cert_chain(tls.certificate, tls.key)
     return context
+
+
+def _is_lost(error: Exception) -> bool:
+    # What a write to a connection that the other end has closed says depends on Python and OpenSSL.
+    is_system_call = isinstance(error, ssl.SSLError) and error.errno == ssl.SSL_ERROR_SYSCALL
+    return is_system_call or isinstance(error, _LOST)
 
 
 def _failure(error: Exception, step: Rpc) -> ServingError:

@@ -238,11 +238,15 @@ def test_it_goes_through_a_gateway_with_tls_a_path_and_a_token_that_hangs_up(rel
     assert found == [[2.0 + number / 2] for number in range(6)]
 
 
-@pytest.mark.parametrize("lost", [http.client.RemoteDisconnected, ssl.SSLEOFError, ssl.SSLSyscallError])
+@pytest.mark.parametrize("lost", [
+    http.client.RemoteDisconnected("gone"),
+    ssl.SSLEOFError("gone"),
+    ssl.SSLError(ssl.SSL_ERROR_SYSCALL, "[SYS] unknown error"),
+])  # fmt: skip
 def test_a_connection_that_was_lost_while_idle_is_opened_anew_whatever_tells(endpoint, monkeypatch, lost):
     with RestClient(endpoint.rest, "zoo", retries=0) as client:
         assert client.predict([1.0])["y"].tolist() == [2.5]
-        exchange, failures = client._exchange, [lost("gone")]
+        exchange, failures = client._exchange, [lost]
         monkeypatch.setattr(client, "_exchange", lambda *request: _fail(failures) or exchange(*request))
         assert client.predict([2.0])["y"].tolist() == [3.0]
 

@@ -53,7 +53,7 @@ def test_a_keras_file_gives_the_task_back_with_its_recipe(trained, tmp_path):
     trained.save(tmp_path / "task.keras")
     found = keras.models.load_model(tmp_path / "task.keras")
     assert_same(trained, found)
-    assert type(found.optimizer) is AdamW and found.optimizer._learning_rate.peak == pytest.approx(5e-3)
+    assert type(found.optimizer) is AdamW and found.optimizer._learning_rate.peak == pytest.approx(3e-3)
 
 
 def test_a_moved_preset_gives_the_same_answers_in_another_process(trained, preset, tmp_path):
